@@ -14,7 +14,7 @@ from bench.comparison import FULL, QUICK, Extent, backlogs, compare, log_progres
 from bench.cores import divide
 from bench.engines import LIGHT, OURS, SAME, BenchEnv, Engine, earlier, prepare_env
 from bench.growth import beds_table, many_stays, two_cores
-from bench.latency import latency
+from bench.latency import latencies
 from bench.limits import limits_table
 from bench.machine import describe
 from bench.measurement import MeasurementFailed
@@ -70,9 +70,11 @@ def measure(env: BenchEnv, extent: Extent, engines: Sequence[Engine]) -> Iterato
     services = [engine for engine in engines if engine.is_service]
     yield latency_table(
         [
-            (rate, engine.name, latency(env, engine, f"at-{rate}-{n}-", rate, extent.latency_s))
+            (rate, service.name, taken)
             for rate in _RATES
-            for n, engine in enumerate(services)
+            for service, taken in zip(
+                services, latencies(env, services, rate, extent.latency_s), strict=True
+            )
         ]
     )
     log_progress("two cores against one, states without messages, many stays, many beds")

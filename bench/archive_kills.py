@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import json
+import math
 import os
 import random
 import sys
@@ -46,6 +47,8 @@ _ARCHIVE: Final = (sys.executable, "-m", "trainer", "archive")
 _DEADLINE_S: Final = 120.0
 _SESSION_MS: Final = 6_000  # the least that brokers allow: a killed archiver is missed so long
 _KILL_S: Final = (3.0, 10.0)
+_LEAST_AN_HOUR: Final = 10  # records of a bed; it sends some twelve
+_MOST_HOURS: Final = 20 * 24
 
 RecordId = tuple[int, int]  # partition and offset
 Content = dict[str, Any]  # of an event
@@ -179,12 +182,13 @@ def main(arguments: Sequence[str]) -> int:
         comparison = compare(rows_of(files), sent)
         n_versions = len(list((folder / "archive/events/_delta_log").glob("*.json")))
     say(
-        f"{len(sent):,} records, {options.kills} kills of archivers, {n_tidied} merges beside, "
-        f"{n_versions} commits, {time.monotonic() - began:.0f} s: {comparison.n_rows:,} rows, "
+        f"{len(sent):,} of {options.events:,} records, {options.kills} kills of archivers, "
+        f"{n_tidied} merges beside, {n_versions} commits, "
+        f"{time.monotonic() - began:.0f} s: {comparison.n_rows:,} rows, "
         f"{comparison.missing} missing, {comparison.doubled} doubled, "
         f"{comparison.different} different"
     )
-    return 0 if comparison.is_right else 1
+    return 0 if comparison.is_right and len(sent) == options.events else 1
 
 
 def _send(settings: Settings, n: int, per_second: float, done: threading.Event) -> None:
@@ -192,7 +196,10 @@ def _send(settings: Settings, n: int, per_second: float, done: threading.Event) 
     began, count = time.monotonic(), itertools.count(1)
 
     def paced() -> Iterator[Message]:
-        feed = ward(Scenario(beds=40, vitals_every_s=300, hours=100_000, start_ms=_start_ms(n)))
+        beds = _beds(n)
+        feed = ward(
+            Scenario(beds=beds, vitals_every_s=300, hours=100_000, start_ms=_start_ms(n, beds))
+        )
         vitals = (message for message in feed if message.topic == "vitals")
         for message in itertools.islice(vitals, n):
             late_s = began + next(count) / per_second - time.monotonic()
@@ -210,9 +217,15 @@ def _send(settings: Settings, n: int, per_second: float, done: threading.Event) 
     )
 
 
-def _start_ms(n: int) -> int:
-    """So early that the last record is in the past: 40 beds send some 500 an hour."""
-    return int(time.time() * 1000) - round((n / 400 + 24) * 3_600_000)
+def _beds(n: int) -> int:
+    """So many that ``n`` records are those of days: the topic drops what is older than a month."""
+    return max(40, math.ceil(n / _LEAST_AN_HOUR / _MOST_HOURS))
+
+
+def _start_ms(n: int, beds: int) -> int:
+    """So early that the last record is in the past."""
+    hours = n / beds / _LEAST_AN_HOUR + 24
+    return int(time.time() * 1000) - round(hours * 3_600_000)
 
 
 def _kill(

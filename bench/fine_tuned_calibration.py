@@ -32,10 +32,10 @@ from trainer.data.split import split_patients
 from trainer.data.split_rules import ByHash
 from trainer.decisions.operating_point import choose_operating_point, uncalibrated
 from trainer.decisions.predictions import cohort_logits
-from trainer.fit import fine_tuning_of, goes_on_from
 from trainer.metrics.definitions import Measure
 from trainer.progress import Reporter
 from trainer.training.cross_fitting import cross_fitted_logits
+from trainer.training.fine_tuning import fine_tuning_of, goes_on_from
 from trainer.training.loop import train, trained
 from trainer.training.teacher import no_soft_labels
 

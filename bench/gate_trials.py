@@ -32,6 +32,7 @@ from trainer.registry.promotion import evidence_of
 
 TRIALS: Final = 20
 OLD_DAYS: Final = 365.0
+NO_SUBGROUPS: Final = replace(DEFAULT, least_septic_subgroup=0)
 NOISE: Final = 1.0
 """Standard deviation of the noise of a stay's logits."""
 
@@ -53,8 +54,8 @@ def other_seed(candidate: Scored, champion: Scored, seed: int) -> tuple[Scored, 
 
 def trial(candidate: Scored, champion: Scored, n_bootstrap: int, days: float) -> tuple[bool, str]:
     """Whether every gate is open; and the gain of utility with the closed ones."""
-    evidence, _ = evidence_of(candidate, champion, {}, n_bootstrap)
-    verdicts = gates(replace(evidence, champion_days=days))
+    evidence, _ = evidence_of(candidate, champion, {}, n_bootstrap, NO_SUBGROUPS)
+    verdicts = gates(replace(evidence, champion_days=days), NO_SUBGROUPS)
     closed = ", ".join(f"{g.name} ({g.verdict})" for g in verdicts if g.verdict is not Verdict.PASS)
     gain = evidence.candidate["utility"] - evidence.champion["utility"]
     return all_pass(verdicts), f"utility {gain:+.3f}, {closed or 'promoted'}"

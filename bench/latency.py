@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from bench.services import RUN, ServiceProcess, environment, running, settings_o
 from streamer.service.topics import ensure_topics
 
 _WARM_UP_S = 5.0  # the first transactions of a producer, the first pages of the allocator
+_LAPS = 2
 _SECONDS_A_TURN = 2
 _TURNS = 48  # more than any run takes
 _SICK = {"heart_rate": 135, "map": 48, "temperature": 39.6, "resp_rate": 34, "lactate": 7.5,
@@ -85,6 +87,29 @@ def latency(env: BenchEnv, engine: Engine, prefix: str, rate: int, seconds: floa
             if came is not None and at - began > _WARM_UP_S:
                 times.append((came - at) * 1000)
     return Latency(len(sent), np.array(took["risk"]), np.array(took["alert"]))
+
+
+def latencies(
+    env: BenchEnv, services: Sequence[Engine], rate: int, seconds: float
+) -> list[Latency]:
+    """Times each service in ``_LAPS`` laps, in turns, so that other work of the machine hits all.
+
+    Returns:
+        For each service the events of its laps together.
+    """
+    laps: list[list[Latency]] = [[] for _ in services]
+    for lap in range(_LAPS):
+        for number, service in enumerate(services):
+            prefix = f"at-{rate}-{lap}-{number}-"
+            laps[number].append(latency(env, service, prefix, rate, seconds))
+    return [
+        Latency(
+            sum(lap.events for lap in own),
+            np.concatenate([lap.risk_ms for lap in own]),
+            np.concatenate([lap.alert_ms for lap in own]),
+        )
+        for own in laps
+    ]
 
 
 def _send(producer: Any, topic: str, number: int, rate: int) -> Any:

@@ -110,7 +110,7 @@ class Fold:
 
     def take(self, records: Sequence[Record]) -> Iterator[MessageDigest]:
         """Yields the messages that the service must write for the next records of the partition."""
-        key = self._settings.secret("action_key")().encode()
+        key = self._settings.lasting_secret("action_key")().encode()
         records = Records.of(records)
         columns = decode(
             records,

@@ -34,7 +34,7 @@ from trainer.data.dataset import Dataset, build_features
 from trainer.data.split import split_patients
 from trainer.decisions.predictions import predict
 from trainer.errors import InputError
-from trainer.fit import BUNDLE, Lineage, fine_tuning_of, fit
+from trainer.fit import BUNDLE, Lineage, fit
 from trainer.metrics.bootstrap import replicates
 from trainer.metrics.definitions import Measure
 from trainer.progress import Reporter
@@ -42,6 +42,7 @@ from trainer.recalibrate import recalibrate
 from trainer.registry.candidacy import candidacy
 from trainer.registry.gates import DEFAULT, Verdict, gates
 from trainer.registry.promotion import evidence_of
+from trainer.training.fine_tuning import fine_tuning_of
 from trainer.training.recipe import Recipe
 
 DRAWN_ONCE_FROM: Final = 300
@@ -183,8 +184,9 @@ class Site:
         ours, theirs = (
             predict(build.build(each), self._judged["apart"]).scored() for each in (bundle, shipped)
         )
-        evidence, _ = evidence_of(ours, theirs, {}, self._n_bootstrap)
-        return [gate.name for gate in gates(evidence) if gate.verdict is not Verdict.PASS]
+        limits = replace(DEFAULT, least_septic_subgroup=0)
+        evidence, _ = evidence_of(ours, theirs, {}, self._n_bootstrap, limits)
+        return [gate.name for gate in gates(evidence, limits) if gate.verdict is not Verdict.PASS]
 
     def _bundle(self, cell: Cell, known: NDArray[np.int64], reporter: Reporter) -> Bundle:
         if cell.kind == "shipped":

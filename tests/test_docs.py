@@ -6,15 +6,18 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from bench.chaos import report as chaos_report
+from streamer.adapters.redis import states
 from streamer.adapters.redis.local import default_url
 from streamer.core.reasons import Reason, Refusal, ValueProblem
+from streamer.process.environment import EnvironmentSettings, fault_lines
 from streamer.service.settings import Settings
 from tests.support.paths import ROOT
 from trainer.compare.report import page as comparison_page
@@ -50,10 +53,19 @@ def setting_row(variable: str, field: FieldInfo) -> str:
     default = "redis://127.0.0.1:6379/0" if announced else field.default
     if isinstance(default, SecretStr):
         default = default.get_secret_value()
-    default = "" if default is None else default
     text = str(default).lower() if isinstance(default, bool) else str(default)
-    shown = f"`{text}`" if text else "(empty)"
+    # Where nothing is the default, an empty value is an error: the program says to unset it.
+    shown = "(unset)" if default is None else f"`{text}`" if text else "(empty)"
     return f"| `{variable}` | {shown} | {field.description} |"
+
+
+def faults_of(program: type[EnvironmentSettings]) -> list[str]:
+    """What is wrong with the environment."""
+    try:
+        program()
+    except ValidationError as error:
+        return fault_lines(error)
+    return []
 
 
 def setting_rows() -> list[str]:
@@ -73,17 +85,59 @@ def test_the_readme_lists_every_setting_as_the_code_describes_it() -> None:
     assert re.findall(r"^\| `[A-Z_]+` \|.*$", text, re.MULTILINE) == setting_rows()
 
 
+@pytest.mark.parametrize("program", [Settings, TrainerSettings])
+def test_what_the_readme_calls_empty_may_be_set_to_nothing(
+    program: type[EnvironmentSettings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for field, meta in program.model_fields.items():
+        row = setting_row(program.variable(field), meta)
+        if "| (empty) |" in row or "| (unset) |" in row:
+            with monkeypatch.context() as environment:
+                environment.setenv(program.variable(field), "")
+                lines = faults_of(program)
+            unset = f"{program.variable(field)}: is empty: unset it, or give it a value"
+            assert (unset in lines) == ("| (unset) |" in row), row
+
+
+def test_operations_names_every_secret_that_a_file_may_hold() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    (part,) = re.findall(r"^Each secret may come from a file.*?^No output", page, re.M | re.S)
+    assert sorted(re.findall(r"`(\w+_FILE)`", part)) == sorted(
+        {
+            f"{program.variable(field)}_FILE"
+            for program in (Settings, TrainerSettings)
+            for field in program.secret_fields()
+        }
+    )
+
+
 def test_every_setting_that_is_named_anywhere_exists() -> None:
-    """In pages, programs and the compose file; a name that ends with `_` stands for several."""
+    """In pages, programs and deployment; a name that ends with `_` stands for several.
+
+    Whoever exports one that is no setting, for a script, ends every command with 2.
+    """
     known = {"STREAMER_PARTITION"}  # a slip of the pen, in an example of `did_you_mean`
     for program in (Settings, TrainerSettings):
         known |= {program.variable(field) for field in program.model_fields}
         known |= {f"{program.variable(field)}_FILE" for field in program.secret_fields()}
     sources = [path for name in ("streamer", "trainer") for path in (ROOT / name).rglob("*.py")]
-    text = "".join(path.read_text() for path in [*PAGES, *sources, ROOT / "docker-compose.yml"])
+    deployed = [path for path in (ROOT / "deploy").rglob("*") if path.is_file()]
+    deployed += [ROOT / name for name in ("docker-compose.yml", "Makefile")]
+    text = "".join(path.read_text() for path in [*PAGES, *sources, *deployed])
     named = set(re.findall(r"\b(?:STREAMER|TRAINER)_[A-Z][A-Z0-9_]*[A-Z0-9]\b(?!_)", text))
     assert len(named) > 90
     assert named <= known
+
+
+def test_the_page_on_security_names_the_fields_of_a_patient_in_redis() -> None:
+    page = (ROOT / "docs/security.md").read_text()
+    assert f"CRC-32 of the id modulo {states._HOME_HASHES}" in page
+    (python,) = re.findall(r"^python3 -c '(.+)'$", page, re.MULTILINE)
+    shown = subprocess.run([sys.executable, "-c", python], capture_output=True, check=True)
+    store = states.RedisStates(cast("Any", None), "vigil:GROUP", "vitals")
+    ((key, _),) = store._home_hashes("ID", [b"PATIENT"])
+    assert f"HDEL '{key.replace('/h' + shown.stdout.decode().strip(), '/h17')}' PATIENT" in page
+    assert f"HDEL '{store.key(3)}' '{states._STAY.decode()}PATIENT'" in page
 
 
 def test_operations_lists_every_reason_and_problem() -> None:

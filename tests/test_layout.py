@@ -36,7 +36,7 @@ ALLOWED = {
     "streamer/adapters/memory": _PORTS | {"streamer.adapters", "streamer.bundles"},
     "streamer/feeds": _EDGE | {"streamer.feeds"},
     "streamer/sim": _CORE | {"streamer.feeds", "streamer.sim"},
-    "streamer/local": {"streamer.local"},
+    "streamer/local": _PROCESS | {"streamer.local"},
     "streamer/process": _PROCESS,
     "streamer/service": _SERVICE,
     "streamer/diagnose": _SERVICE | {"streamer.diagnose"},

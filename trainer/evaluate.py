@@ -150,15 +150,12 @@ def _alike(known: KnownStays | None) -> str:
     )
 
 
-def own_split(
-    bundle: Bundle, cohort: Cohort, *, apart: bool = False, rule: SplitRule | None = None
-) -> Split:
+def own_split(bundle: Bundle, cohort: Cohort, *, rule: SplitRule | None = None) -> Split:
     """The stays by the side that the bundle's own split puts them on.
 
     Args:
         bundle: keeps the rule of its split.
         cohort: the stays.
-        apart: whether the deciding side is left out of the test side in any case.
         rule: instead of the bundle's own.
 
     Raises:
@@ -166,7 +163,7 @@ def own_split(
     """
     kept = bundle.manifest.get("split")
     sides = (rule or rule_of(kept)).split(cohort)
-    if isinstance(kept, dict) and (apart or kept.get("decided")):
+    if isinstance(kept, dict) and kept.get("decided"):
         sides = replace(sides, test=sides.deciding_apart(cohort.owners, kept["salt"])[0])
     return sides
 

@@ -6,7 +6,7 @@ import importlib.metadata
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,16 +16,16 @@ import torch
 from streamer.bundles import build
 from streamer.bundles import bundle as bundles
 from streamer.bundles.bundle import SHIPPED, Bundle
-from streamer.bundles.manifest import DataSummary, Figures, Metrics, Provenance
+from streamer.bundles.manifest import ChosenOn, DataSummary, Figures, Metrics, Provenance
 from streamer.core import features
 from streamer.core.model import Model
-from streamer.core.variables import VariableTable
 from streamer.datasets.cohort import Cohort, Progress
 from streamer.datasets.task import Task
-from trainer.data.dataset import Material
-from trainer.data.gathering import also_seen, gather, read, refuse_too_little, unknown_to
+from trainer.data.dataset import Dataset, Material
+from trainer.data.gathering import gather, read, refuse_too_little, unknown_to
 from trainer.data.known_stays import is_public
 from trainer.data.split_rules import ByHash, SplitRule
+from trainer.decisions.chosen_stays import chosen_stays, whose
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import (
     figures_of,
@@ -33,7 +33,6 @@ from trainer.decisions.predictions import (
     subgroup_figures,
     without_id,
 )
-from trainer.errors import InputError
 from trainer.forecast.fitting import fit_forecast
 from trainer.progress import Reporter
 from trainer.registry.candidacy import Candidacy
@@ -43,7 +42,8 @@ from trainer.reports.fit_pictures import draw_fit
 from trainer.training.checkpoint import FILE as CHECKPOINT
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
 from trainer.training.cross_fitting import to_choose_on
-from trainer.training.loop import architecture_of, train, trained
+from trainer.training.fine_tuning import goes_on_from
+from trainer.training.loop import train, trained
 from trainer.training.needs import needs_of
 from trainer.training.recipe import Recipe
 from trainer.training.saved_tree_sets import SavedTreeSets
@@ -190,17 +190,13 @@ def fit(
     """
     stays = data if isinstance(data, Stays) else Stays(data)
     cohort = stays.read(reporter)
+    recipe = recipe.fit_for(cohort)
     rule = stays.rule or ByHash(recipe.salt, recipe.fractions)
     reporter.say(needs_of(cohort.n_rows, recipe, torch.get_num_threads(), cohort.variables).line())
     material, summary = gather(cohort, rule, reporter)
     if lineage.start is not None:
         material, summary = goes_on_from(lineage.start, recipe, material, summary)
-    test, deciding = material.side("test"), None
-    if lineage.sets_apart:
-        rest, others = material.split.deciding_apart(cohort.owners, recipe.salt)
-        test, deciding = material.dataset(rest), material.dataset(others)
-    if lineage.start is not None:
-        test = replace(test, stays=unknown_to(lineage.start, material, test.stays, reporter))
+    test, deciding = _held_out(material, recipe.salt, lineage, reporter)
     refuse_too_little(cohort, material.split, test.stays)
 
     out.mkdir(parents=True, exist_ok=True)
@@ -227,8 +223,10 @@ def fit(
 
     with reporter.follow("calibration") as progress:
         chosen_on, unseen = to_choose_on(material, recipe, soft_labels, run, progress)
+    n_known = len(chosen_on.stays)
     if lineage.candidacy is not None:
         chosen_on = lineage.candidacy.to_choose_on(chosen_on)
+    chosen = chosen_stays(material, chosen_on.stays, site=len(chosen_on.stays) < n_known)
     network, budget = trained(run, recipe, cohort.variables).in_numpy(), recipe.alert_budget
     calibrated = calibrate(network, material.scaling, chosen_on, budget, unseen, lineage.as_now)
     model = calibrated.model
@@ -236,7 +234,7 @@ def fit(
     head = None if lineage.start is None else build.build(lineage.start).forecaster
     forecast: Metrics = {}
     if lineage.start is None or head is not None:
-        forecast = fit_forecast(model, material, recipe, reporter, n_bootstrap, head)
+        forecast = fit_forecast(model, material, test, recipe, reporter, n_bootstrap, head)
     predictions = predict(model, test)
     with reporter.follow("intervals") as progress:
         figures = HeldOutFigures(
@@ -246,57 +244,28 @@ def fit(
             n_bootstrap,
         )
     about = _about(calibrated, run, recipe, summary, figures)
-    about.update(_origin(cohort, rule, lineage))
+    about.update(_origin(cohort, rule, lineage, chosen))
     bundle = _bundle(calibrated.model, about, is_public(material.cohort))
     bundle.save(out / BUNDLE)
-    draw_fit(calibrated, run, predictions, material.split, out)
+    draw_fit(calibrated, run, predictions, material.split, whose(chosen), out)
     comparison = None
-    if lineage.against is not None and deciding is not None:
+    if lineage.against is not None:
         comparison = compare_bundles(bundle, lineage.against, deciding)
         (out / COMPARISON).write_text(json.dumps(asdict(comparison), indent=1) + "\n")
     beside = compare_bundles(bundle, bundles.load(SHIPPED), test, max(n_bootstrap, LEAST_DRAWN))
     return Fitted(bundle, _named(figures.test, bundle.model_id), run, comparison, beside)
 
 
-def fine_tuning_of(start: Bundle) -> Recipe:
-    """The recipe that goes on from a bundle.
-
-    Raises:
-        BundleError: it cannot be used.
-    """
-    budget = start.manifest.get("alert_budget", {}).get("budget")
-    return Recipe().fine_tuning(build.build(start).architecture, budget)
-
-
-def goes_on_from(
-    start: Bundle, recipe: Recipe, material: Material, summary: DataSummary
-) -> tuple[Material, DataSummary]:
-    """The material with a bundle's weights and scaling; its patients are known to both then.
-
-    Raises:
-        InputError: the recipe has other sizes, or the stays other variables.
-    """
-    model = build.build(start)
-    variables = material.cohort.variables
-    if model.variables.key != variables.key:
-        raise InputError(
-            f"the bundle that it starts from has the variables {_own_names(model.variables)} of "
-            f"its own and these stays have {_own_names(variables)}; a network goes on with its own "
-            "inputs alone: fit anew, or take the same `new_variables`"
-        )
-    if model.architecture != architecture_of(recipe, variables):
-        raise InputError(
-            "the knobs of a network's size are those of the bundle that it starts from"
-        )
-    known = material.cohort.take(
-        np.sort(np.concatenate([material.split.train, material.split.validation]))
-    )
-    summary = {**summary, **also_seen(start.manifest, known)}
-    return replace(material, scaling=model.scaling, start=model.network), summary
-
-
-def _own_names(variables: VariableTable) -> str:
-    return ", ".join(name for name, _ in variables.key) or "none"
+def _held_out(
+    material: Material, salt: str, lineage: Lineage, reporter: Reporter
+) -> tuple[Dataset, Dataset]:
+    """The stays that figures are of, and those that decide, which are none of them."""
+    test, deciding = material.split.test, material.split.test[:0]
+    if lineage.sets_apart:
+        test, deciding = material.split.deciding_apart(material.cohort.owners, salt)
+    if lineage.start is not None:
+        test = unknown_to(lineage.start, material, test, reporter)
+    return material.dataset(test), material.dataset(deciding)
 
 
 def learn_from_trees(
@@ -367,7 +336,7 @@ def _about(
     }
 
 
-def _origin(cohort: Cohort, rule: SplitRule, lineage: Lineage) -> Provenance:
+def _origin(cohort: Cohort, rule: SplitRule, lineage: Lineage, chosen: ChosenOn) -> Provenance:
     """What the bundle is of, where that differs from fit to fit."""
     origin: Provenance = {"split": rule.to_json()}
     if cohort.task is not None:
@@ -376,6 +345,8 @@ def _origin(cohort: Cohort, rule: SplitRule, lineage: Lineage) -> Provenance:
         origin["split"]["decided"] = True
     if lineage.start is not None:
         origin["started_from"] = lineage.start.model_id
+    if lineage.start is not None or lineage.candidacy is not None:
+        origin["chosen_on"] = chosen
     return origin
 
 

@@ -25,9 +25,11 @@ from trainer.data.cohort import counts, fingerprint
 from trainer.data.dataset import Dataset, build_features
 from trainer.data.gathering import also_seen, read
 from trainer.data.known_stays import not_fitted_on
+from trainer.data.learned_stays import learned_from, n_lists_of_fits
+from trainer.data.split import Split
 from trainer.decisions.operating_point import CalibratedModel, calibrate
 from trainer.decisions.predictions import Predictions, figures_of, predict, without_id
-from trainer.errors import TooLittleData
+from trainer.errors import NothingToEvaluate, TooLittleData
 from trainer.evaluate import n_seen, own_split, task_of
 from trainer.fit import BUNDLE, versions
 from trainer.metrics.bootstrap import paired_intervals
@@ -35,7 +37,8 @@ from trainer.metrics.definitions import METRICS, Measure
 from trainer.metrics.subgroups import LEAST_SEPTIC as LEAST_JUDGED
 from trainer.progress import Reporter
 from trainer.registry.candidacy import Candidacy
-from trainer.reports.card import SHOWN, interval, write_site_card
+from trainer.reports.card import write_site_card
+from trainer.reports.metric_words import SHOWN, interval, shown_metrics
 from trainer.training.recipe import Recipe
 
 REPORT: Final = "recalibration.json"
@@ -93,8 +96,10 @@ class Recalibrated:
 
     def verdicts(self) -> dict[str, str]:
         """By metric whether it got ``better``, ``worse``, or neither was ``not shown``."""
-        words = {}
+        words, shown = {}, shown_metrics(self.bundle.manifest)
         for name, more_is_better in JUDGED.items():
+            if name not in shown:
+                continue
             low, high = self.difference_ci[name]
             better, worse = (low > 0, high < 0) if more_is_better else (high < 0, low > 0)
             words[name] = "better" if better else "worse" if worse else NOT_SHOWN
@@ -141,15 +146,16 @@ def recalibrate(
 ) -> Recalibrated:
     """Chooses calibration, threshold and alert policy for a site and writes a new bundle.
 
-    The bundle's own split decides who is held out: a patient who was its test patient once stays
-    one, and nobody it was fitted on serves to judge it.
+    The bundle's own split decides who is held out, or in a run the run's: a patient who was its
+    test patient once stays one, and nobody it was fitted on serves to judge it. Nothing is chosen
+    on stays that its network learned from: their risks are more extreme than any to come.
 
     Args:
         bundle: gives network and scaling.
         data: PhysioNet 2019 files or folders of the site, with labels, archives, or stays that
             were read.
         out: gets ``bundle/`` and ``recalibration.json``.
-        reporter: shows the progress, and a warning when patients were seen in training.
+        reporter: shows the progress, and how many stays are left out of the choice.
         alert_budget: most alert starts per patient-day; the bundle's own where absent.
         n_bootstrap: replicates of the intervals.
         candidacy: in a run, which compares by itself: the deciding side is left out, and the
@@ -164,17 +170,22 @@ def recalibrate(
     model = build.build(bundle)
     cohort = data if isinstance(data, Cohort) else read(data, reporter, task_of(bundle))
     apart = candidacy is not None
-    split = own_split(bundle, cohort, apart=apart)
+    split = _split(bundle, cohort, candidacy)
     held_out = not_fitted_on(bundle.manifest, cohort, split.test)
     split = replace(split, test=held_out)
-    chosen_on = np.sort(np.concatenate([split.train, split.validation]))
-    refuse_too_few(cohort, chosen_on, split.test, 1 if apart else LEAST_JUDGED)
-    known = n_seen(bundle, cohort.take(chosen_on))
-    if known:
-        reporter.say(
-            f"warning: bundle {bundle.shown_id} was fitted on {known} of the {len(chosen_on)} "
-            "patients to choose on and knows them better than any to come: calibrate on others"
-        )
+    known = np.sort(np.concatenate([split.train, split.validation]))
+    chosen_on = known[~learned_from(bundle.manifest, cohort)[known]]
+    n_left_out = len(known) - len(chosen_on)
+    left_out = (
+        f"bundle {bundle.shown_id} learned from {n_left_out} of the {len(known)} stays to choose "
+        "on, which are left out: it knows them better than any to come"
+    )
+    try:
+        refuse_too_few(cohort, chosen_on, split.test, 1 if apart else LEAST_JUDGED)
+    except TooLittleData as error:
+        raise TooLittleData(f"{error}; {left_out}") if n_left_out else error from None
+    if n_left_out:
+        reporter.say(f"warning: {left_out}")
     with reporter.follow("building features") as progress:
         built = build_features(cohort, progress)
     budget = alert_budget or bundle.manifest.get("alert_budget", {}).get("budget")
@@ -197,9 +208,13 @@ def recalibrate(
         "from": bundle.model_id,
         "data": fingerprint(cohort),
         "chosen_on": asdict(counts(cohort.take(chosen_on))),
-        "chosen_on_seen": known,
+        "chosen_on_seen": n_seen(bundle, cohort.take(chosen_on)),
         "judged_on": asdict(counts(cohort.take(split.test))),
+        "left_out": n_left_out,
     }
+    n_lists = n_lists_of_fits(bundle.manifest)
+    if n_lists is not None:
+        about["lists_of_fits"] = n_lists
     new = _bundle(bundle, calibrated, about, cohort.take(chosen_on), budget, figures, apart=apart)
     recalibrated = Recalibrated(
         new,
@@ -210,6 +225,21 @@ def recalibrate(
     new.save(out / BUNDLE)
     (out / REPORT).write_text(json.dumps(recalibrated.to_json(), indent=1) + "\n")
     return recalibrated
+
+
+def _split(bundle: Bundle, cohort: Cohort, candidacy: Candidacy | None) -> Split:
+    """The sides of the bundle, or of its run: then without the deciding side.
+
+    Raises:
+        NothingToEvaluate: the bundle does not say how it was split: it is no bundle of a fit.
+    """
+    if candidacy is None:
+        return own_split(bundle, cohort)
+    if "split" not in bundle.manifest:
+        raise NothingToEvaluate("this bundle does not say how its patients were split")
+    split = candidacy.rule.split(cohort)
+    test, _ = split.deciding_apart(cohort.owners, candidacy.rule.salt)
+    return replace(split, test=test)
 
 
 def refuse_too_few(

@@ -4,8 +4,8 @@
 #   deploy/acl/kafka.sh --bootstrap-server HOST:9093 --command-config admin.properties
 #
 # All arguments go to Kafka's own kafka-acls.sh, which must be on PATH. The topics must exist: run
-# `streamer topics` as an administrator. Names are those of the service's settings. A principal that
-# is set to nothing gets no right. The trainer needs none, but `trainer archive run` is the archiver.
+# `streamer topics` as an administrator. Names are those of the service's settings; principals are
+# ACL_..._PRINCIPAL, and one that is set to nothing gets no right. The trainer needs none, but `trainer archive run` is the archiver.
 set -eu
 
 group=${STREAMER_GROUP:-vigil}
@@ -17,16 +17,16 @@ rejected=${STREAMER_TOPIC_REJECTED:-vitals.rejected}
 states=${STREAMER_TOPIC_STATES:-states}
 outcomes=${STREAMER_TOPIC_OUTCOMES:-outcomes}
 stays=${STREAMER_TOPIC_STAYS:-stays}
-streamer=${STREAMER_PRINCIPAL-User:streamer}
-sender=${SENDER_PRINCIPAL-User:sender}
+streamer=${ACL_STREAMER_PRINCIPAL-User:streamer}
+sender=${ACL_SENDER_PRINCIPAL-User:sender}
 risk_canary=${STREAMER_TOPIC_RISK_CANARY:-risk.canary}
 alerts_canary=${STREAMER_TOPIC_ALERTS_CANARY:-alerts.canary}
-board=${BOARD_PRINCIPAL-User:board}
-viewer=${VIEWER_PRINCIPAL-User:viewer}
-actor=${ACTOR_PRINCIPAL-User:actor}
-replayer=${REPLAYER_PRINCIPAL-User:replayer}
-canary=${CANARY_PRINCIPAL-User:canary}
-archiver=${ARCHIVER_PRINCIPAL-User:archiver}
+board=${ACL_BOARD_PRINCIPAL-User:board}
+viewer=${ACL_VIEWER_PRINCIPAL-User:viewer}
+actor=${ACL_ACTOR_PRINCIPAL-User:actor}
+replayer=${ACL_REPLAYER_PRINCIPAL-User:replayer}
+canary=${ACL_CANARY_PRINCIPAL-User:canary}
+archiver=${ACL_ARCHIVER_PRINCIPAL-User:archiver}
 
 # grant PRINCIPAL OPERATION... -- RESOURCE... ; Read and Write include Describe
 grant() {

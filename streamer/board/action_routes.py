@@ -45,7 +45,7 @@ async def act(request: Request) -> Response:
             partition,
             asked.patient_id.encode(),
             value,
-            headers(context.action_key, value),
+            headers(context.action_key().encode(), value),
             timestamp_ms,
         )
     except LogUnavailable as error:

@@ -178,5 +178,5 @@ def context_of(settings: Settings) -> Context:
         ),
         login,
         wards or None,
-        settings.action_key.get_secret_value().encode(),
+        settings.lasting_secret("action_key"),
     )

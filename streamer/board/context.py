@@ -43,7 +43,7 @@ class Context:
         open_log: connects to Kafka, to read the audit of earlier days.
         states: the stored stays, read-only.
         models: facts of models.
-        action_key: key of the actions' signature; empty for none.
+        action_key: returns the key of the actions' signature; empty for none.
         login: ``None`` where nobody logs in here.
         now_s: the clock that limits attempts.
     """
@@ -58,7 +58,7 @@ class Context:
     models: ModelShelf
     login: Login | None = None
     wards: frozenset[str] | None = None
-    action_key: bytes = b""
+    action_key: Callable[[], str] = str
     now_s: Callable[[], float] = time.monotonic
     burdens: BurdenCache = field(default_factory=BurdenCache)
 

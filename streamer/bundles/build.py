@@ -25,12 +25,12 @@ from streamer.core import features, forecast
 from streamer.core.alerts import AlertPolicy
 from streamer.core.forecast import ForecastHead
 from streamer.core.lstm_network import HORIZONS, Architecture, Network, Weights
-from streamer.core.model import Calibration, Model, Scaling
+from streamer.core.model import IN_THIS_STAY, Calibration, Model, Scaling
 from streamer.core.own_variables import read_own
 from streamer.core.variables import BUILT_IN, VariableTable
 
 _PREFIX: Final = f"{FORECAST}."  # names the forecast head's weights among the network's
-_LONGEST_OUTCOME: Final = 80  # as of a task file
+_LONGEST_OUTCOME: Final = 80 + len(IN_THIS_STAY)  # 80 as of a task file
 # Of JSON and weights that anybody may have written.
 _BROKEN: Final = (
     ArithmeticError,

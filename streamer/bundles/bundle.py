@@ -22,9 +22,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from streamer.bundles.manifest import FORECAST, Manifest, hashed_text, parse, to_text
+from streamer.bundles.manifest import FORECAST, Manifest, hashed_text, is_of_stay, parse, to_text
 from streamer.bundles.signatures import Signature, parse_signatures, signatures_text
-from streamer.core.model import ID_DIGITS, SEPSIS
+from streamer.core.model import ID_DIGITS, IN_THIS_STAY, SEPSIS
 
 WEIGHTS, MANIFEST, CARD = "weights.safetensors", "manifest.json", "card.md"
 KNOWN, SIGNATURES = "known.json", "signatures.json"
@@ -106,7 +106,9 @@ class Bundle:
     def outcome(self) -> str:
         """What the risks are of, in words; of a bundle that can be built, one line."""
         task = self.manifest.get("task")
-        return SEPSIS if task is None else str(task["outcome"])
+        if task is None:
+            return SEPSIS
+        return str(task["outcome"]) + IN_THIS_STAY * is_of_stay(self.manifest)
 
     @property
     def has_forecast(self) -> bool:

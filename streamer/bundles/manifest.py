@@ -113,11 +113,31 @@ Recalibration = TypedDict(
         "from": str,  # id of the bundle that was recalibrated
         "data": Fingerprint,  # of the site
         "chosen_on": dict[str, int],  # counts of the stays that calibration and thresholds rest on
-        "chosen_on_seen": int | None,  # how many of these patients the network was fitted on
+        "chosen_on_seen": int | None,  # how many of these stays the bundle before lists
+        "left_out": NotRequired[int],  # stays that the network learned from, and nothing rests on
+        "lists_of_fits": NotRequired[int],  # of `data.seen`, those that are not of recalibrations
         "judged_on": dict[str, int],  # counts of the held-out stays
     },
 )
 """The site that a bundle was recalibrated for."""
+
+
+class ChosenOn(TypedDict):
+    """The stays that calibration and thresholds were chosen on.
+
+    Attributes:
+        sides: `validation`, or `training and validation`.
+        site: whether only the site's own serve, though others were learned from as well.
+        learned: whether the bundle that the fit goes on from had learned from some of them.
+        n_patients: their number.
+        n_septic: of the septic ones.
+    """
+
+    sides: str
+    site: bool
+    learned: bool
+    n_patients: int
+    n_septic: int
 
 
 class Provenance(TypedDict, total=False):
@@ -133,6 +153,7 @@ class Provenance(TypedDict, total=False):
         versions: of Vigil, PyTorch and NumPy.
         recalibration: of a bundle that was calibrated for a site.
         started_from: id of the bundle whose weights a site's own stays were fitted on from.
+        chosen_on: of a fit in a run, or one that goes on; else the sides of ``data`` say it.
         task: the task file, where it is not the shipped one (``datasets.task``).
     """
 
@@ -145,6 +166,7 @@ class Provenance(TypedDict, total=False):
     versions: dict[str, str]
     recalibration: Recalibration
     started_from: str
+    chosen_on: ChosenOn
     task: Mapping[str, Any]
 
 
@@ -205,6 +227,17 @@ class Manifest(Provenance, total=False):
     alert_policy: dict[str, float]
     forecast: ForecastPart | None
     model: str
+
+
+def is_of_stay(manifest: Mapping[str, Any]) -> bool:
+    """Whether a bundle's outcome is that of a whole stay: then its risks have no horizon.
+
+    >>> is_of_stay({"task": {"label": {"column": "died", "of": "stay"}}}), is_of_stay({})
+    (True, False)
+    """
+    task = manifest.get("task")
+    label = task.get("label") if isinstance(task, Mapping) else None
+    return isinstance(label, Mapping) and label.get("of") == "stay"
 
 
 def parse(text: bytes) -> Manifest:

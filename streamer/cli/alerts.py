@@ -12,7 +12,7 @@ import msgspec
 import typer
 
 from streamer.adapters.kafka.read import follow, is_there
-from streamer.core.model import SEPSIS
+from streamer.core.model import IN_THIS_STAY, SEPSIS
 from streamer.process.signals import stop_on_signal
 from streamer.process.terminal import NOTHING, say, say_json
 from streamer.service.settings import Settings
@@ -193,7 +193,8 @@ def readable(alert: Alert, outcome: str = SEPSIS) -> str:
 
 def _risk(alert: Alert, outcome: str) -> str:
     risk = NOTHING if alert.risk is None else f"{alert.risk:.1%}"
-    text = f"{outcome} within {alert.horizon_hours} h: {risk}"
+    horizon = "" if outcome.endswith(IN_THIS_STAY) else f" within {alert.horizon_hours} h"
+    text = f"{outcome}{horizon}: {risk}"
     return text if alert.threshold is None else f"{text} (alert above {alert.threshold:.1%})"
 
 

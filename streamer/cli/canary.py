@@ -19,9 +19,11 @@ from streamer.service.pseudonyms import Pseudonyms
 from streamer.service.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from threading import Event
 
     from streamer.adapters.kafka.canary import KafkaCanaryLog
+    from streamer.canary.probes import Outcome, Step
     from streamer.canary.watch import Verdict
 
 _BEGIN_S: Final = 20.0  # to reach Kafka and Redis, and to build the model
@@ -43,8 +45,9 @@ def canary(
     leaves nothing behind. Outcomes: **ok**, **late**, **wrong** (another risk, another model, an
     alert that must not be), **lost** (not heard until the next one).
 
-    Run it on another machine than the service, with the service's settings of topics, interval and
-    model keys. It goes on while Kafka, Redis or the service is away: that is what it finds.
+    Run it on another machine than the service, with the service's settings of Kafka, Redis (the
+    model in force is there), topics, interval, model keys, and of unsigned models where it takes
+    them. It goes on while Kafka, Redis or the service is away: that is what it finds.
     Metrics: http://127.0.0.1:8002 (STREAMER_CANARY_HTTP_PORT); rules: deploy/prometheus/rules.yml.
 
     Two may run, under different names (STREAMER_INSTANCE; default: host and a number).
@@ -75,43 +78,43 @@ def _once(settings: Settings, log: KafkaCanaryLog, stop: Event, *, as_json: bool
         typer.Exit: with 1 unless each is ok.
     """
     from streamer.canary import bootstrap  # noqa: PLC0415 - see `canary`
+    from streamer.canary.once import Round  # noqa: PLC0415 - see `canary`
     from streamer.canary.series import Series  # noqa: PLC0415 - see `canary`
 
-    verdicts: dict[int, Verdict] = {}
+    series = Series()
+    ended = Round(series.last_success)
 
     def heard(verdict: Verdict) -> None:
-        if verdict.partition not in verdicts:
-            verdicts[verdict.partition] = verdict
-            _show(verdict, as_json=as_json)
+        if ended.take(verdict):
+            _show(verdict.partition, verdict.outcome, verdict.why, verdict.seconds, as_json=as_json)
 
-    series = Series()
     process = bootstrap.process_of(settings, log, series, heard, at_once=True)
-    give_up_at = time.monotonic() + settings.canary_seconds + _BEGIN_S
-
-    def is_over() -> bool:
-        watched = series.last_success.keys()
-        return (bool(watched) and verdicts.keys() >= watched) or time.monotonic() > give_up_at
-
+    most_s = settings.canary_seconds + _BEGIN_S
+    give_up_at = time.monotonic() + most_s
     with silenced():
-        process.run(stop, is_over)
-    if not verdicts:
+        process.run(stop, lambda: ended.is_complete or time.monotonic() > give_up_at)
+    for partition in ended.missing:
+        why = f"no verdict within {most_s:g} s: it began late or was broken off; run it again"
+        _show(partition, None, why, {}, as_json=as_json)
+    if not ended.verdicts:
         say("; ".join(process.reasons), error=True)
-    if not verdicts or {v.outcome for v in verdicts.values()} != {"ok"}:
+    if not ended.is_ok:
         raise typer.Exit(1)
 
 
-def _show(verdict: Verdict, *, as_json: bool) -> None:
-    seconds = {str(step): round(s, 3) for step, s in verdict.seconds.items()}
+def _show(
+    partition: int,
+    outcome: Outcome | None,
+    why: str,
+    seconds_of: Mapping[Step, float],
+    *,
+    as_json: bool,
+) -> None:
+    seconds = {str(step): round(s, 3) for step, s in seconds_of.items()}
+    ended = None if outcome is None else str(outcome)
     if as_json:
-        say_json(
-            {
-                "partition": verdict.partition,
-                "outcome": str(verdict.outcome),
-                "why": verdict.why or None,
-                "seconds": seconds,
-            }
-        )
+        say_json({"partition": partition, "outcome": ended, "why": why or None, "seconds": seconds})
         return
     steps = ", ".join(f"{step} after {s:.2f} s" for step, s in seconds.items())
-    words = "; ".join(filter(None, (verdict.why, steps)))
-    say(f"partition {verdict.partition:3}  {verdict.outcome:5}  {words}")
+    words = "; ".join(filter(None, (why, steps)))
+    say(f"partition {partition:3}  {ended or 'none':5}  {words}")

@@ -12,7 +12,7 @@ from streamer.adapters.kafka.read import last_values
 from streamer.core.alerts import SEVERITIES
 from streamer.core.codec import decode, model_of
 from streamer.core.events import MEDICATION_CLASSES
-from streamer.core.model import SEPSIS
+from streamer.core.model import IN_THIS_STAY, SEPSIS
 from streamer.core.stays import NEVER, StayTable
 from streamer.core.time import MINUTE_MS, rfc3339
 from streamer.ports.log import LogUnavailable
@@ -193,7 +193,10 @@ def lines(view: PatientView) -> Iterator[str]:
             yield f"{name.replace('_', ' '):14} {particular}"
     if risk := view.get("risk"):
         by_horizon = ", ".join(f"{horizon} {value:.1%}" for horizon, value in risk.items())
-        yield f"{'risk':14} {view.get('outcome', SEPSIS)}: {by_horizon}"
+        outcome = view.get("outcome", SEPSIS)
+        if outcome.endswith(IN_THIS_STAY):
+            by_horizon = f"{next(iter(risk.values())):.1%}"
+        yield f"{'risk':14} {outcome}: {by_horizon}"
     if alert := view.get("alert"):
         yield f"{'alert':14} {alert['severity']} ({alert['number']} in this stay)"
     if medication := view.get("medication"):

@@ -20,6 +20,8 @@ Floats = NDArray[np.float32]
 CLIP: Final = 6.0  # standard deviations; a charting error inside the limits must not own the state
 ID_DIGITS: Final = 12  # of a model's id where messages and people see it; decisions take all 64
 SEPSIS: Final = "sepsis"  # what risks are of, in words, unless a bundle has a task of its own
+IN_THIS_STAY: Final = " in this stay"
+"""Ends the words of an outcome that is of the whole stay: such a risk has no horizon."""
 DECIMALS: Final = 7  # risks are decided on and written with these, so both sides see one number
 
 

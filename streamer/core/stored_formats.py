@@ -14,4 +14,4 @@ WITHOUT_OWN: Final = 4
 version before reads them."""
 OLDEST_WRITTEN: Final = 3
 OLDEST: Final = 2
-"""The oldest that is read, that of version 0.1."""
+"""The oldest that is read."""

@@ -7,13 +7,12 @@ process, so that a stack may be started from any thread.
 
 import os
 import subprocess
-import sys
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import IO
 
-_DIES_WITH_PARENT = Path(__file__).with_name("die_with_parent.py")
+from streamer.process.die_with_parent import tied_to_this_process
 
 
 class _Spawner:
@@ -49,8 +48,7 @@ def spawn(
     Raises:
         OSError: the program cannot be started.
     """
-    if sys.platform == "linux":
-        command = [sys.executable, "-I", "-S", str(_DIES_WITH_PARENT), str(os.getpid()), *command]
+    command = tied_to_this_process(command)
     # A Java in the C locale cannot open a path that is not ASCII.
     environment = os.environ | {"LC_ALL": "C.UTF-8"}
 

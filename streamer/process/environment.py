@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Final, NamedTuple, Self
 
+import structlog
 from pydantic import (
     ModelWrapValidatorHandler,
     PrivateAttr,
@@ -24,6 +25,8 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 from pydantic_core import InitErrorDetails, PydanticCustomError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+_log = structlog.get_logger()
 
 _FILE: Final = "_FILE"
 _MOST_SECRET_BYTES: Final = 64 * 1024  # a token has some 2 KB: more is another file
@@ -85,6 +88,17 @@ class EnvironmentSettings(BaseSettings):
             return value.get_secret_value
         return lambda: _secret_in(file)
 
+    def lasting_secret(self, field: str) -> Callable[[], str]:
+        """Returns a reader like that of ``secret``, which keeps what it had while the file is bad.
+
+        It is for a secret that records are judged by: they cannot wait until somebody has mended a
+        file that is away, empty or half written.
+        """
+        value: SecretStr = getattr(self, field)
+        return _LastingSecret(
+            self.secret(field), value.get_secret_value(), self.variable(field) + _FILE
+        )
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -123,6 +137,28 @@ class EnvironmentSettings(BaseSettings):
             )
         settings._secret_files = dict(_files(cls))
         return settings
+
+
+class _LastingSecret:
+    """The last good secret of a reader; what is wrong with its file is logged once."""
+
+    def __init__(self, read: Callable[[], str], last: str, variable: str) -> None:
+        self._read = read
+        self._last = last
+        self._variable = variable
+        self._is_bad = False
+
+    def __call__(self) -> str:
+        try:
+            self._last = self._read()
+        except (OSError, ValueError) as error:
+            if not self._is_bad:
+                reason = _reason(error)
+                _log.error("a secret's file cannot be used", file=self._variable, reason=reason)
+            self._is_bad = True
+        else:
+            self._is_bad = False
+        return self._last
 
 
 class _SecretFiles(PydanticBaseSettingsSource):
@@ -196,6 +232,11 @@ def _secret_in(file: Path) -> str:
     return secret
 
 
+def _reason(error: OSError | ValueError) -> str:
+    """Why a file cannot be used, without its name."""
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
+
+
 def _of_environment(cls: type[EnvironmentSettings]) -> Iterator[Fault]:
     fields = {cls.variable(field): field for field in cls.model_fields}
     files = {cls.variable(field) + _FILE for field in cls.secret_fields()}
@@ -218,8 +259,7 @@ def _of_environment(cls: type[EnvironmentSettings]) -> Iterator[Fault]:
         try:
             _secret_in(Path(environment[file]))
         except (OSError, ValueError) as error:
-            reason = (error.strerror if isinstance(error, OSError) else None) or error
-            yield Fault(file, f"{environment[file]!r} cannot be used: {reason}")
+            yield Fault(file, f"{environment[file]!r} cannot be used: {_reason(error)}")
 
 
 def _unknown(variable: str, fields: Mapping[str, str], known: Iterable[str]) -> str:

@@ -56,26 +56,9 @@ def model_channel(settings: Settings) -> RedisModels:
     return RedisModels(client, own=f"vigil:{settings.group}:model")
 
 
-def worker(settings: Settings, health: Health) -> Worker:
-    """Returns a worker on Kafka and Redis, ready to run.
-
-    Raises:
-        LogUnavailable: no broker answers.
-        StoreUnavailable: Redis does not answer.
-        BundleError: the shipped model cannot be used.
-    """
-    instance = settings.instance or claim_instance(settings.group)
-    options = KafkaOptions(
-        settings.kafka_connection(),
-        settings.topic_vitals,
-        settings.group,
-        transactional_id=f"{settings.group}-{instance}",
-        outputs=tuple(topic.name for topic in output_topics(settings)),
-        optional=tuple(topic.name for topic in output_topics(settings) if topic.is_optional),
-        session_timeout_ms=settings.kafka_session_timeout_ms,
-        max_poll_records=settings.max_batch,
-    )
-    config = WorkerConfig(
+def config_of(settings: Settings) -> WorkerConfig:
+    """Returns what a worker is to do, by the settings."""
+    return WorkerConfig(
         Topics(
             settings.topic_vitals,
             settings.topic_alerts,
@@ -95,9 +78,30 @@ def worker(settings: Settings, health: Health) -> Worker:
         save_s=settings.save_seconds,
         forecast=settings.forecast,
         responses=settings.responses,
-        action_key=settings.secret("action_key"),
+        action_key=settings.lasting_secret("action_key"),
         states_s=settings.states_seconds,
         written_format=settings.state_format,
+    )
+
+
+def worker(settings: Settings, health: Health) -> Worker:
+    """Returns a worker on Kafka and Redis, ready to run.
+
+    Raises:
+        LogUnavailable: no broker answers.
+        StoreUnavailable: Redis does not answer.
+        BundleError: the shipped model cannot be used.
+    """
+    instance = settings.instance or claim_instance(settings.group)
+    options = KafkaOptions(
+        settings.kafka_connection(),
+        settings.topic_vitals,
+        settings.group,
+        transactional_id=f"{settings.group}-{instance}",
+        outputs=tuple(topic.name for topic in output_topics(settings)),
+        optional=tuple(topic.name for topic in output_topics(settings) if topic.is_optional),
+        session_timeout_ms=settings.kafka_session_timeout_ms,
+        max_poll_records=settings.max_batch,
     )
     library = model_library(settings)
     library.in_force()  # before joining the group: building a model takes a second
@@ -115,4 +119,6 @@ def worker(settings: Settings, health: Health) -> Worker:
     state_topic = None
     if settings.states_seconds:
         state_topic = KafkaStateTopic(settings.kafka_connection(), settings.topic_states)
-    return Worker(KafkaLog(options, fault), states, library, config, fault, health, state_topic)
+    return Worker(
+        KafkaLog(options, fault), states, library, config_of(settings), fault, health, state_topic
+    )

@@ -52,12 +52,15 @@ def test_an_action_is_a_record_on_the_partition_of_the_alert(trial: BoardTrial) 
 
 
 def test_with_a_key_each_action_is_signed() -> None:
-    trial = BoardTrial(action_key=b"a key")
+    keys = iter(["a key", "a new key"])
+    trial = BoardTrial(action_key=lambda: next(keys))
     trial.write(stay(), alert("start"))
     with trial.client() as client:
-        assert client.post(PATH, json=action(), headers=ORIGIN).status_code == 202
-    (record,) = trial.ward.actions
+        for _ in range(2):
+            assert client.post(PATH, json=action(), headers=ORIGIN).status_code == 202
+    record, later = trial.ward.actions
     assert is_signed(b"a key", record.value, dict(record.headers)["action-mac"])
+    assert is_signed(b"a new key", later.value, dict(later.headers)["action-mac"])
     assert json.loads(record.value)["actor"]["name"] == "anonymous (unverified)"
 
 

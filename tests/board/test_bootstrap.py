@@ -85,8 +85,21 @@ def test_the_parts_follow_the_settings(auth: str, guard: type, users: Path) -> N
     context = bootstrap.context_of(settings)
     assert isinstance(context.guard, guard)
     assert context.wards == frozenset({"A", "B"})
-    assert context.action_key == b"key"
+    assert context.action_key() == "key"
     assert (context.login is not None) == (auth == "session")
+
+
+def test_a_new_key_of_actions_is_taken_from_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the service takes it: with the old one the board's actions would all be rejected."""
+    file = tmp_path / "key"
+    file.write_text("first")
+    monkeypatch.setenv("STREAMER_ACTION_KEY_FILE", str(file))
+    context = bootstrap.context_of(Settings(board_auth="none"))
+    assert context.action_key() == "first"
+    file.write_text("second")
+    assert context.action_key() == "second"
 
 
 def test_the_page_of_the_board_lists_its_settings_as_the_code_describes_them() -> None:

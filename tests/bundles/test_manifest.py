@@ -23,7 +23,7 @@ def test_the_shipped_manifest_is_written_back_byte_for_byte() -> None:
 def test_every_part_of_the_shipped_manifest_has_a_type() -> None:
     manifest = bundles.load(SHIPPED).manifest
     # Only a bundle that was calibrated for a site, fitted on from another, or has another task.
-    parts_of_others = {"recalibration", "started_from", "task"}
+    parts_of_others = {"recalibration", "started_from", "chosen_on", "task"}
     assert set(Manifest.__annotations__) - parts_of_others == set(manifest)
 
 

@@ -10,6 +10,7 @@ import pytest
 from streamer.cli import alerts
 from streamer.core.alerts import Phase
 from streamer.core.answers import RESPONSE_PHASES
+from streamer.core.model import IN_THIS_STAY
 from streamer.service.model_facts import ModelFacts, ModelShelf
 from streamer.service.settings import Settings
 
@@ -67,6 +68,12 @@ def test_a_line_says_what_the_risk_of_its_model_is_of(
         "death in hospital", "death in hospital", "risk", "sepsis",
     ]  # fmt: skip
     assert asked == ["aaaa", "bbbb"]
+
+
+def test_an_outcome_of_the_whole_stay_has_no_horizon() -> None:
+    alert = alerts.read(json.dumps(ALERT).encode())
+    line = alerts.readable(alert, f"death in hospital{IN_THIS_STAY}")
+    assert "death in hospital in this stay: 31.4% (alert above 18.0%)" in line
 
 
 def test_what_a_person_said_is_on_the_line() -> None:

@@ -14,6 +14,7 @@ from streamer.adapters.redis.states import RedisStates
 from streamer.cli import app, patient_view
 from streamer.core.codec import CorruptState, Era, encode
 from streamer.core.columns import decode
+from streamer.core.model import IN_THIS_STAY
 from streamer.core.scoring import Scorer
 from streamer.core.stays import StayTable
 from streamer.local import LocalStack
@@ -72,6 +73,10 @@ def test_a_stored_stay_is_described_and_rendered(
     lines = list(patient_view.lines(view))
     assert "ward           A" in lines
     assert any(line.split()[:2] == ["heart_rate", "91"] for line in lines)
+    assert view["risk"] is not None
+    first, *_ = view["risk"].values()
+    view["outcome"] = f"death{IN_THIS_STAY}"
+    assert f"risk           death in this stay: {first:.1%}" in patient_view.lines(view)
 
 
 def test_a_stay_of_an_unknown_model_is_named_with_it(

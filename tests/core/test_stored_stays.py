@@ -77,7 +77,7 @@ def test_stays_of_each_version_are_read_and_go_on(file: Path) -> None:
     assert said[0].keys() == said[1].keys() == stays.keys()
     for patient, (risk, bin_) in said[1].items():
         assert said[0][patient] == (pytest.approx(risk, abs=1e-5), bin_)
-        # Version 0.1 began a new stay after each discharge (decision 023).
+        # Builds of form 2 began a new stay after each discharge (decision 023).
         is_same = _shown(content["model"]) == _shown(new._model.model_id)
         if is_same and not (patient == "left" and content["format"] == OLDEST):
             assert risk == pytest.approx(content["next"][patient], abs=1e-5)

@@ -1,5 +1,6 @@
 """Files for installing and deploying agree with the programs. Nothing is built here."""
 
+import fnmatch
 import re
 import shlex
 import subprocess
@@ -196,6 +197,43 @@ def test_every_setting_that_is_used_exists(name: str) -> None:
     names = set(compose()["services"][name]["environment"])
     assert {"KAFKA_BOOTSTRAP_SERVERS", "REDIS_URL"} <= names
     assert names <= known
+
+
+def test_a_board_has_what_it_must_have_alike_with_the_service() -> None:
+    """The page names it; what the environment of compose sets is passed on to both."""
+    page = (ROOT / "docs/board.md").read_text()
+    (named,) = re.findall(r"^A board reads what the service writes.*?\n\n", page, re.M | re.S)
+    patterns = re.findall(r"`(STREAMER_[A-Z_*]+)`", named)
+    shared = {
+        variable
+        for variable in map(Settings.variable, Settings.model_fields)
+        if any(fnmatch.fnmatchcase(variable, pattern) for pattern in patterns)
+    }
+    assert len(patterns) >= 9
+    assert len(shared) >= 17
+    services = compose()["services"]
+    for name in ("streamer", "board"):
+        environment = services[name]["environment"]
+        assert {variable for variable in shared if variable in environment} == shared, name
+        assert not any(environment[variable] for variable in shared), "as compose has it"
+    for name in ("canary", "simulator", "archive"):
+        environment = services[name]["environment"]
+        assert set(environment) & shared == {v for v in shared if "TOPIC" in v} | {
+            "STREAMER_GROUP",
+            "STREAMER_RISK_INTERVAL",
+        }, name
+
+
+def test_the_trainer_can_be_given_what_the_archive_keeps() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    services = compose()["services"]
+    archive = f"archive:{services['archive']['environment']['TRAINER_ARCHIVE']}"
+    data = services["trainer"]["environment"]["TRAINER_DATA"]
+    assert data == "${VIGIL_TRAIN_DATA:-/data}"
+    assert f"VIGIL_TRAIN_DATA={archive}," in text
+    assert f"/data:{archive} for both" in text
+    paths = TrainerSettings(data=f"/data:{archive}").paths()
+    assert [str(path) for path in paths] == ["/data", archive]
 
 
 @pytest.mark.parametrize("path", dockerfiles(), ids=lambda path: path.name)

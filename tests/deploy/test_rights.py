@@ -65,7 +65,7 @@ def redis_cli(folder: Path, answer: str) -> dict[str, str]:
 
 
 def make_users(environment: dict[str, str], **files: object) -> subprocess.CompletedProcess[str]:
-    variables = {f"{user.upper()}_PASSWORD_FILE": str(file) for user, file in files.items()}
+    variables = {f"ACL_{user.upper()}_PASSWORD_FILE": str(file) for user, file in files.items()}
     return subprocess.run(
         [ROOT / "deploy/acl/redis.sh", "-x"], env=environment | variables,
         capture_output=True, text=True, timeout=30, check=False,

@@ -7,6 +7,7 @@ from typing import ClassVar
 import pytest
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import SettingsConfigDict
+from structlog.testing import capture_logs
 
 from streamer.process.environment import EnvironmentSettings, did_you_mean, fault_lines
 
@@ -120,6 +121,31 @@ def test_a_secret_comes_from_a_file_and_is_read_again(
     assert CANARY not in repr(settings) + str(settings)
     file.write_text("changed\r\n")
     assert code() == "changed"
+
+
+def test_a_lasting_secret_outlives_its_file(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    file = tmp_path / "code"
+    file.write_text(CANARY)
+    monkeypatch.setenv("WARD_DOOR_CODE_FILE", str(file))
+    code = Settings().lasting_secret("door_code")
+    with capture_logs() as logs:
+        for content in (b"", b"\xff", b"\n"):
+            file.write_bytes(content)
+            assert code() == CANARY
+        file.unlink()
+        assert code() == CANARY
+        file.write_text("changed")
+        assert code() == "changed"
+        file.unlink()
+        assert code() == "changed"
+    assert [(each["file"], each["reason"]) for each in logs] == [
+        ("WARD_DOOR_CODE_FILE", "is empty"),
+        ("WARD_DOOR_CODE_FILE", "No such file or directory"),
+    ], "once for each time that it was bad"
+    monkeypatch.delenv("WARD_DOOR_CODE_FILE")
+    assert Settings().lasting_secret("door_code")() == ""
 
 
 def test_a_secret_without_a_file_stays(monkeypatch: pytest.MonkeyPatch) -> None:

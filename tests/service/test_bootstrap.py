@@ -3,6 +3,7 @@ from __future__ import annotations
 import contextlib
 import gc
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -45,6 +46,20 @@ def test_a_worker_on_kafka_and_redis_takes_its_partitions(
     with contextlib.closing(bootstrap.state_store(settings)) as states:
         after = [states.take(number).epoch for number in range(2)]
     assert all(later > earlier + 1 for earlier, later in zip(before, after, strict=True))
+
+
+def test_a_key_file_that_is_away_leaves_the_key_that_was_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error here would be one of the records that are judged: all of them would be set aside."""
+    file = tmp_path / "key"
+    file.write_text("first")
+    monkeypatch.setenv("STREAMER_ACTION_KEY_FILE", str(file))
+    action_key = bootstrap.config_of(Settings()).action_key
+    file.unlink()
+    assert action_key() == "first"
+    file.write_text("second")
+    assert action_key() == "second"
 
 
 def test_a_store_that_is_away_may_be_asked_again() -> None:

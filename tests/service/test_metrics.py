@@ -102,6 +102,28 @@ def test_the_rules_ask_for_what_exists() -> None:
         assert rule["labels"]["severity"] in {"warning", "critical"}
 
 
+def test_a_rule_of_single_events_sees_what_was_counted_before_the_first_scrape() -> None:
+    """Prometheus's increase() is 0 for a counter that is 1 at its first scrape."""
+    (group,) = yaml.safe_load((ROOT / "deploy/prometheus/rules.yml").read_text())["groups"]
+    repeated = {
+        "VigilFencedOften",
+        "VigilRebalancesOften",
+        "VigilCanaryWrong",  # a canary that stays wrong is counted each minute
+        "VigilCanaryLate",  # a ratio
+    }
+    counted = {
+        rule["alert"]: rule["expr"] for rule in group["rules"] if "increase(" in rule["expr"]
+    }
+    assert repeated < set(counted)
+    for alert in set(counted) - repeated:
+        before, _, young = counted[alert].partition(" or ")
+        assert asked_for(young)[0] == asked_for(before)[0], alert
+        assert "time() - process_start_time_seconds < 3600" in young, alert
+        assert "increase(" not in young
+    for registry in (REGISTRY, series.Series().registry, archive_series.registry_of({})):
+        assert registry.get_sample_value("process_start_time_seconds")
+
+
 def test_each_rule_is_seen_to_fire() -> None:
     folder = ROOT / "deploy/prometheus"
     (group,) = yaml.safe_load((folder / "rules.yml").read_text())["groups"]

@@ -100,7 +100,7 @@ def make_redis_users(stack: LocalStack, folder: Path, variables: Mapping[str, st
     for user in ("streamer", "trainer", "viewer", "canary"):
         file = folder / f"{user}.password"
         file.write_text(f"{user}-s3cret\n")
-        files[f"{user.upper()}_PASSWORD_FILE"] = str(file)
+        files[f"ACL_{user.upper()}_PASSWORD_FILE"] = str(file)
     address = urlsplit(stack.redis_admin)
     subprocess.run(
         [ROOT / "deploy/acl/redis.sh", "-h", "127.0.0.1", "-p", str(address.port),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -119,7 +119,7 @@ class BoardTrial:
         *,
         guard: Guard | None = None,
         wards: frozenset[str] | None = None,
-        action_key: bytes = b"",
+        action_key: Callable[[], str] = str,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         self.now_ms, self.now_s = NOW_MS, 0.0

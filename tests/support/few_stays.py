@@ -21,6 +21,7 @@ FEW = _POLICY.model_copy(
         "alerts": _POLICY.alerts.model_copy(
             update={"ratio": (0.0, 99.0), "most_per_patient_day": 99.0, "sensitivity_drop": 1.0}
         ),
+        "subgroups": _POLICY.subgroups.model_copy(update={"least_septic": 0}),
         "pace": _POLICY.pace.model_copy(update={"least_days_between": 0.0}),
     }
 )

@@ -22,7 +22,8 @@ from tests.support.paths import ROOT
 TOOLS: Final = ("debootstrap", "buildah", "bwrap")
 USER: Final = 10001
 _SUITE: Final = "bookworm"
-_PACKAGES: Final = "python3,python3-venv,ca-certificates"
+# The official base has no binutils: a build gets them by apt, which may be cut off here.
+_PACKAGES: Final = "python3,python3-venv,ca-certificates,binutils"
 _BASE: Final = "localhost/vigil-stand-in"
 # Read-only, where a site adds the authority of its own mirror of the packages.
 _CERTIFICATES: Final = "/etc/ssl/certs"

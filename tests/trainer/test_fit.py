@@ -15,6 +15,7 @@ from rich.console import Console
 from streamer.bundles import bundle as bundles
 from streamer.bundles.build import build
 from tests.support.plain_fit import drawing_nothing
+from tests.support.small_models import random_bundle
 from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stays
 from tests.support.synthetic_stays import write_parquet
 from trainer.data.cohort import load_cohort
@@ -23,12 +24,13 @@ from trainer.data.gathering import gather, unknown_to
 from trainer.data.known_stays import known_stays
 from trainer.data.split import side_of
 from trainer.data.split_rules import ByHash
+from trainer.decisions import operating_point
 from trainer.errors import InputError, ResumeError, TooLittleData
-from trainer.fit import Fitted, Lineage, fine_tuning_of, fit
+from trainer.fit import Fitted, Lineage, fit
 from trainer.progress import Reporter
-from trainer.registry import candidacy
 from trainer.registry.candidacy import Candidacy
 from trainer.training.checkpoint import FILE
+from trainer.training.fine_tuning import fine_tuning_of
 
 QUIET = Reporter(Console(quiet=True))
 fitting = import_module("trainer.fit")  # of the package this is the function of the notebook
@@ -242,7 +244,7 @@ def test_a_fit_that_goes_on_moves_every_layer_a_little_and_keeps_scaling_and_pie
 def test_a_candidate_that_learned_from_public_stays_as_well_is_calibrated_for_its_site(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(candidacy, "enough_to_choose", lambda n_septic: n_septic > 0)
+    monkeypatch.setattr(operating_point, "LEAST_CHOSEN_ON", 1)
     cohort = load_cohort([learnable_file(tmp_path, 140)])
     made = [
         fit(cohort, tmp_path, QUICK, reporter=QUIET, resume=True, n_bootstrap=0, lineage=lineage)
@@ -252,6 +254,19 @@ def test_a_candidate_that_learned_from_public_stays_as_well_is_calibrated_for_it
     everywhere, at_the_site = (fitted.bundle for fitted in made)
     assert everywhere.weights == at_the_site.weights
     assert everywhere.manifest["calibration"] != at_the_site.manifest["calibration"]
+    sides = [side_of(p) for p in cohort.patient_ids]
+    n_own = sides[::2].count("validation")
+    for bundle, site, n in (
+        (everywhere, False, sides.count("validation")),
+        (at_the_site, True, n_own),
+    ):
+        chosen_on = bundle.manifest["chosen_on"]
+        assert (chosen_on["sides"], chosen_on["site"]) == ("validation", site)
+        assert chosen_on["n_patients"] == n
+    n_septic = at_the_site.manifest["chosen_on"]["n_septic"]
+    words = f"Calibration and thresholds come from {n_own} stays of the site among these"
+    assert f"{words} ({n_septic} septic)" in at_the_site.card
+    assert "utility on the site's own validation patients" in at_the_site.card
 
 
 def test_a_fit_that_goes_on_is_not_judged_on_patients_of_its_start(
@@ -270,3 +285,26 @@ def test_a_fit_that_goes_on_is_not_judged_on_patients_of_its_start(
     assert "test patients, who are left out" in output.getvalue()
     own, _ = gather(cohort, ByHash(), QUIET)
     np.testing.assert_array_equal(unknown_to(start, own, own.split.test, QUIET), own.split.test)
+
+
+def test_no_figure_of_a_fit_that_goes_on_is_of_patients_of_its_start(
+    fitted: tuple[Fitted, Path], tmp_path: Path
+) -> None:
+    start = fitted[0].bundle
+    cohort = load_cohort([learnable_file(tmp_path, 140)])  # 80 of them are those of the start
+    recipe = replace(fine_tuning_of(start), salt="salt 16", epochs=1, reading_epochs=1)
+    lineage = Lineage(start=start, against=random_bundle())
+    with drawing_nothing():
+        result = fit(cohort, tmp_path, recipe, reporter=QUIET, n_bootstrap=0, lineage=lineage)
+    split = ByHash(recipe.salt).split(cohort)
+    rest, deciding = split.deciding_apart(cohort.owners, recipe.salt)
+    known = known_stays(start.manifest, cohort)
+    assert known is not None
+    assert known.seen[deciding].any()
+    assert result.comparison is not None
+    assert 0 < result.comparison.n_patients <= int((~known.seen[deciding]).sum())
+    test = result.test
+    assert 0 < test["n_patients"] == int((~known.seen[rest]).sum()) < len(rest)
+    # A pulse is measured in each hour of these stays, so each but the last has a next one.
+    forecast = result.bundle.manifest["metrics"]["forecast"]["test"]["heart_rate"]
+    assert forecast["n"][0] == test["n_rows"] - test["n_patients"]

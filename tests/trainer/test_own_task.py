@@ -20,6 +20,8 @@ from streamer.feeds.replay import replay
 from tests.support.plain_fit import fitted
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.task_files import TASKS, write_own, write_yaib
+from trainer.data.split import side_of
+from trainer.decisions.thresholds import youden_curve
 from trainer.evaluate import evaluate, task_of
 from trainer.progress import Reporter
 from trainer.recalibrate import recalibrate
@@ -72,6 +74,36 @@ def test_a_yaib_cohort_is_fitted_and_streamed_by_its_task_file(tmp_path: Path) -
     cohort, task = write_yaib(tmp_path / "yaib", stays), read_task(TASKS / "yaib-sepsis.toml")
     bundle = fitted(cohort, task, PLAIN, tmp_path)
     assert_streamed_as_evaluated(bundle, cohort, tmp_path / "saved", task)
+
+
+def test_an_outcome_of_the_whole_stay_is_chosen_by_ranking_and_has_no_horizon(
+    tmp_path: Path,
+) -> None:
+    stays = read_2019([learnable_file(tmp_path, 70)])
+    cohort = write_yaib(tmp_path / "yaib", stays, of_stay=True)
+    bundle = fitted(cohort, read_task(TASKS / "yaib-death.toml"), PLAIN, tmp_path)
+    assert bundle.manifest["recipe"]["utility_weight"] == 0
+    best = bundle.manifest["training"]
+    assert best["validation_score"] == best["validation_auroc"]
+    scored = evaluate(bundle, [cohort], reporter=QUIET).predictions
+    known = np.array([side_of(patient) != "test" for patient in scored.cohort.patient_ids])
+    rows = known[scored.cohort.patient_of_row]
+    thresholds, index = youden_curve(scored.cohort.label[rows], scored.risks[rows, 0])
+    assert bundle.manifest["threshold"] == pytest.approx(thresholds[index.argmax()])
+    assert bundle.outcome == build(bundle).outcome == "death in the ICU in this stay"
+    assert "It has no horizon" in bundle.card
+    done = recalibrate(
+        bundle,
+        [
+            write_yaib(
+                tmp_path / "site", read_2019([learnable_file(tmp_path, 200, 5)]), of_stay=True
+            )
+        ],
+        tmp_path / "recalibrated",
+        reporter=QUIET,
+        n_bootstrap=20,
+    )
+    assert {"utility", "alerted_at_onset"}.isdisjoint(done.verdicts())
 
 
 def assert_streamed_as_evaluated(bundle: Bundle, file: Path, folder: Path, task: Task) -> None:

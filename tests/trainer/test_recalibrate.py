@@ -14,7 +14,7 @@ from rich.console import Console
 from streamer.bundles import bundle as bundles
 from streamer.bundles.build import build
 from streamer.bundles.bundle import Bundle
-from streamer.bundles.manifest import FORECAST
+from streamer.bundles.manifest import FORECAST, SplitPart
 from tests.support.plain_fit import drawing_nothing
 from tests.support.small_models import random_bundle
 from tests.support.synthetic_cohort import QUICK, learnable_file, learnable_stays
@@ -23,6 +23,7 @@ from trainer.data.cohort import load_cohort
 from trainer.data.dataset import Dataset, build_features
 from trainer.data.known_stays import known_stays
 from trainer.data.split import Split, side_of
+from trainer.data.split_rules import fold
 from trainer.data.training_patients import seen_of
 from trainer.decisions.predictions import predict
 from trainer.errors import NothingToEvaluate, TooLittleData
@@ -177,13 +178,30 @@ def test_the_card_stands_in_front_of_the_old_one(
     assert "{" not in card
 
 
-def test_patients_of_the_training_are_warned_of(fitted: Bundle, folder: Path) -> None:
+def test_nothing_is_chosen_on_stays_that_the_network_learned_from(
+    fitted: Bundle, folder: Path
+) -> None:
     output = io.StringIO()
     listening = Reporter(Console(file=output, width=1000))
     everyone = learnable_file(folder, 240)  # the first 80 with these ids were in the training
-    recalibrate(fitted, [everyone], folder / "warned", reporter=listening, n_bootstrap=0)
-    n = sum(side_of(p) != "test" for p in load_cohort([everyone]).patient_ids)
-    assert f"of the {n} patients to choose on" in output.getvalue()
+    new = recalibrate(fitted, [everyone], folder / "warned", reporter=listening, n_bootstrap=0)
+    cohort = load_cohort([everyone])
+    side = np.array([side_of(p) for p in cohort.patient_ids])
+    known = known_stays(fitted.manifest, cohort)
+    assert known is not None
+    n_left_out = int((known.seen & (side == "train")).sum())
+    assert n_left_out > 40
+    n = int((side != "test").sum())
+    assert f"learned from {n_left_out} of the {n} stays to choose on" in output.getvalue()
+    made = new.bundle.manifest["recalibration"]
+    assert (made["left_out"], made["chosen_on"]["n_patients"]) == (n_left_out, n - n_left_out)
+    assert f"\n{n_left_out} more are left out of both" in new.bundle.card
+    # The network did not learn from whom this recalibration was chosen on.
+    again = recalibrate(new.bundle, [everyone], folder / "twice", reporter=QUIET, n_bootstrap=0)
+    assert again.bundle.manifest["recalibration"]["chosen_on"] == made["chosen_on"]
+    own = learnable_file(folder)
+    with pytest.raises(TooLittleData, match=r"learned from \d+ of the \d+ stays to choose on"):
+        recalibrate(fitted, [own], folder / "own", reporter=QUIET, n_bootstrap=0)
 
 
 def test_an_alert_budget_of_the_site_is_kept_to(fitted: Bundle, folder: Path, site: Path) -> None:
@@ -220,6 +238,25 @@ def test_a_candidate_alerts_as_its_run_allows_and_keeps_the_budget_for_later(
         assert alerts.get("within", alerts["budget"]) == within
         assert 0 < alerts["starts_per_patient_day"] <= within
         assert f"within {within:.3g} alert starts" in candidate.card
+
+
+def test_a_candidate_has_the_sides_of_its_run_whatever_the_split_of_its_bundle(
+    fitted: Bundle, folder: Path, site: Path
+) -> None:
+    split: SplitPart = fold("vigil", 3, 5).to_json()
+    of_a_fold = replace(fitted, manifest={**fitted.manifest, "split": split})
+    of_a_fold.manifest["model"] = of_a_fold.model_id
+    made = recalibrate(
+        of_a_fold,
+        [site],
+        folder / "fold",
+        reporter=QUIET,
+        n_bootstrap=0,
+        candidacy=Candidacy(),
+    ).bundle.manifest["recalibration"]
+    sides = [side_of(p) for p in load_cohort([site]).patient_ids]
+    assert made["chosen_on"]["n_patients"] == len(sides) - sides.count("test")
+    assert made["judged_on"]["n_patients"] < sides.count("test")
 
 
 def test_too_few_septic_patients_are_refused_with_what_is_needed(

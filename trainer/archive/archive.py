@@ -148,8 +148,8 @@ def _noted_until(table: ArchiveTable, topic: str, gap: Gap) -> int:
     The rows say it: in earlier versions the offset in the table's log was that of all readers.
     """
     rows = table.read_all(["topic", "topic_id", "partition", "end"]).to_pylist()
-    own = (topic, gap.topic_id, gap.partition)
-    ends = [r["end"] for r in rows if (r["topic"], r["topic_id"], r["partition"]) == own]
+    read_from = (topic, gap.topic_id, gap.partition)
+    ends = [r["end"] for r in rows if (r["topic"], r["topic_id"], r["partition"]) == read_from]
     return max(ends, default=0)
 
 

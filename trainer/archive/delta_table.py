@@ -9,6 +9,7 @@ between; a commit on a path would read the log anew, conflict with nothing, and 
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import time
 import uuid
@@ -260,6 +261,13 @@ class ArchiveTable:
         """Hours since the earliest of so many newest versions was committed."""
         committed_ms = [int(entry["timestamp"]) for entry in self._snapshot.history(n_versions)]
         return (time.time() * 1000 - min(committed_ms)) / HOUR_MS
+
+    def hours_of_oldest_file(self) -> float:
+        """Hours since the earliest file of this snapshot was written; infinite without any."""
+        actions: Any = self._snapshot.get_add_actions(flatten=True)
+        table: Any = pa.table(actions)
+        written_ms = table.column("modification_time").to_pylist()
+        return (time.time() * 1000 - min(written_ms, default=-math.inf)) / HOUR_MS
 
     def sweep(self, hours: int, kept: Sequence[int]) -> int:
         """Deletes files that this version does not name, nor one of ``kept``; returns how many.

@@ -6,6 +6,7 @@ that later events have changed replaces itself; readers of earlier versions keep
 
 from __future__ import annotations
 
+import math
 import os
 import uuid
 from collections import defaultdict
@@ -94,6 +95,14 @@ def fold(root: Path) -> FoldReport:
             )
     stays.commit(adds, before)
     return FoldReport(n_events, n_stays, n_open, n_incomplete, events.version, stays.version)
+
+
+def hours_since_fold(root: Path) -> float:
+    """Hours since an archive was folded; infinite where it never was, or no stay was over."""
+    try:
+        return ArchiveTable(root, STAYS).hours_of_oldest_file()
+    except NoTable:
+        return math.inf
 
 
 def newest_logged_ms(events: ArchiveTable) -> int:

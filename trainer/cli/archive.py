@@ -129,6 +129,8 @@ def status(as_json: Json = False) -> None:
         say(f"newest record: {seen.newest_record or 'none'}")
         if seen.stays:
             say(", ".join(f"{count} {what}" for what, count in seen.stays.items()))
+        for month, share in seen.labelled_share.items():
+            say(f"discharged in {month}: {share:.1%} have an outcome")
         for fault in seen.faults:
             say(f"look at this: {fault}")
     if seen.faults:

@@ -28,6 +28,7 @@ mode = "ask"
 quality = { utility_margin = 0.05, auroc_margin = 0.03 }
 calibration = { slope = [0.2, 5], observed_expected = [0.2, 5], ece = 0.05 }
 alerts = { ratio = [0, 5], most_per_patient_day = 2, sensitivity_drop = 0.2 }
+subgroups = { least_septic = 0 }
 pace = { least_days_between = 0 }
 [data]
 labelled_share = 0.5

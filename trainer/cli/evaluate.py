@@ -86,10 +86,12 @@ def evaluate(
     from trainer.data.split_rules import ByFile  # noqa: PLC0415
     from trainer.evaluate import evaluate as evaluate_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
+    from trainer.reports.metric_words import shown_metrics  # noqa: PLC0415
 
     use_threads(threads, settings)
+    bundle = bundles.load(model)
     evaluation = evaluate_bundle(
-        bundles.load(model),
+        bundle,
         paths,
         reporter=Reporter(),
         patients=split.value,
@@ -102,4 +104,4 @@ def evaluate(
     if as_json:
         say_json(evaluation.figures)
     else:
-        figures_table(evaluation.figures)
+        figures_table(evaluation.figures, shown_metrics(bundle.manifest))

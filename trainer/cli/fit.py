@@ -137,11 +137,12 @@ def fit(
     refuse([*faults, *wrong, *recipe.problems()])
 
     from streamer.bundles import bundle as bundles  # noqa: PLC0415
-    from trainer.fit import BUNDLE, ENOUGH_SEPTIC, Lineage, Stays, fine_tuning_of  # noqa: PLC0415
+    from trainer.fit import BUNDLE, ENOUGH_SEPTIC, Lineage, Stays  # noqa: PLC0415
     from trainer.fit import fit as fit_bundle  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
-    from trainer.reports.card import SHOWN, figure  # noqa: PLC0415
+    from trainer.reports.metric_words import figure, shown_metrics  # noqa: PLC0415
     from trainer.training.device import use_device  # noqa: PLC0415
+    from trainer.training.fine_tuning import fine_tuning_of  # noqa: PLC0415
 
     use_threads(threads, settings)
     try:
@@ -174,8 +175,10 @@ def fit(
             lineage=lineage,
         )
     say(f"model {fitted.bundle.shown_id} in {out / BUNDLE}")
+    shown = shown_metrics(fitted.bundle.manifest)
     for name in ("utility", "auroc", "auprc", "alerts_per_patient_day"):
-        say(f"test patients, {SHOWN[name]}: {figure(fitted.test, name)}")
+        if name in shown:
+            say(f"test patients, {shown[name]}: {figure(fitted.test, name)}")
     of_what = "" if task is None else ", whose risks are of sepsis,"
     for line in fitted.beside.lines():
         say(f"the shipped bundle{of_what} beside it: {line}")

@@ -15,10 +15,9 @@ from streamer.bundles.acceptance import Trust, accept, signer
 from streamer.bundles.bundle import MANIFEST, Bundle, BundleError, short
 from streamer.ports.models import Champion, ModelChannel
 from streamer.ports.states import StoreUnavailable
-from streamer.process import logs
 from streamer.process.audit import audited, failure_audited
 from streamer.process.terminal import say, say_json, say_lines
-from trainer.cli.options import Folder, check_writable, open_registry, refuse
+from trainer.cli.options import Folder, refuse, registry_of
 from trainer.cli.redis import connect
 from trainer.registry.registry import Registry
 from trainer.settings import TrainerSettings
@@ -65,7 +64,7 @@ def _list_by_default(context: typer.Context) -> None:
 @app.command("list")
 def list_models(registry: Folder = None, as_json: Json = False) -> None:
     """List every model with its figures on its own test patients; the newest last."""
-    kept = _open(registry)
+    kept = registry_of(registry)
     aliases = kept.aliases()
     models: list[ModelRow] = []
     for model in kept.ids():
@@ -107,7 +106,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Print a model's card; with --json its manifest and its history."""
-    kept = _open(registry)
+    kept = registry_of(registry)
     bundle = kept.load(model)
     if as_json:
         history = kept.history_of(bundle.model_id)
@@ -139,7 +138,7 @@ def promote(
     from trainer.loop.promoting import note_promoted, refuse_closed  # noqa: PLC0415
     from trainer.registry import publishing  # noqa: PLC0415 - the others need no network
 
-    kept = _open(registry)
+    kept = registry_of(registry)
     person = by or getpass.getuser()
     why = f"{why} (by {person}{', forced' if force else ''})"
     with failure_audited(kept.audit_file, "promote", model) as action:
@@ -171,7 +170,7 @@ def rollback(
     """Put the previous champion in force again; the one before goes into quarantine."""
     from trainer.registry import publishing  # noqa: PLC0415
 
-    kept = _open(registry)
+    kept = registry_of(registry)
     why = f"{why} (by {by or getpass.getuser()})"
     before = kept.aliases().champion or "the shipped bundle"
     with failure_audited(kept.audit_file, "rollback", before):
@@ -196,7 +195,7 @@ def sign(
     """Sign a model, after it was tried; one of an earlier version gets known inputs first."""
     from trainer.registry import keys as signing  # noqa: PLC0415
 
-    kept = _open(registry)
+    kept = registry_of(registry)
     own = signing.load(key) if key is not None else kept.key
     if own is None:
         refuse(["--key is missing: name the file of a key, or set TRAINER_SIGNING_KEY_FILE"])
@@ -228,7 +227,7 @@ def verify(
 
     Exits with 1 when a service would refuse one of them, or the history was changed.
     """
-    kept = _open(registry)
+    kept = registry_of(registry)
     faults = 0
     folder = Path(model or "")
     named: list[tuple[str, Callable[[], Bundle]]]
@@ -289,15 +288,6 @@ def _change(
         say(f"champion of the registry: {short(model)}; not published")
     else:
         say(f"in force: {short(model)} (version {version})")
-
-
-def _open(folder: Path | None) -> Registry:
-    settings, faults = TrainerSettings(), list[str]()
-    path = folder or settings.registry
-    check_writable("--registry", path, faults)
-    refuse(faults)
-    logs.configure("console")
-    return open_registry(path, settings)
 
 
 def _channel() -> ModelChannel:

@@ -11,6 +11,7 @@ import typer
 
 from streamer.bundles.bundle import MANIFEST
 from streamer.bundles.signatures import parse_keys
+from streamer.process import logs
 from trainer.archive.source import ArchiveSource
 from trainer.errors import WrongUsage
 from trainer.settings import TrainerSettings
@@ -114,6 +115,21 @@ def open_registry(folder: Path, settings: TrainerSettings) -> Registry:
     trusted = parse_keys(settings.model_keys) + ((key.public,) if key is not None else ())
     trust = Trust(trusted, settings.unsigned_allowed())
     return Registry(folder, trust, key, settings.audit_file)
+
+
+def registry_of(folder: Path | None) -> Registry:
+    """The registry in a folder, or in that of the settings; its log is for people.
+
+    Raises:
+        WrongUsage: the folder cannot be written to.
+        InputError: the signing key cannot be read.
+    """
+    settings, faults = TrainerSettings(), list[str]()
+    path = folder or settings.registry
+    check_writable("--registry", path, faults)
+    refuse(faults)
+    logs.configure("console")
+    return open_registry(path, settings)
 
 
 def task_in(file: Path | None, faults: list[str]) -> Task | None:

@@ -68,6 +68,7 @@ def recalibrate(
     from trainer.fit import BUNDLE  # noqa: PLC0415
     from trainer.progress import Reporter  # noqa: PLC0415
     from trainer.recalibrate import recalibrate as recalibrate_bundle  # noqa: PLC0415
+    from trainer.reports.metric_words import shown_metrics  # noqa: PLC0415
 
     use_threads(threads, settings)
     recalibrated = recalibrate_bundle(
@@ -81,6 +82,11 @@ def recalibrate(
     if as_json:
         say_json(recalibrated.to_json())
     else:
-        changes_table(recalibrated.before, recalibrated.after, recalibrated.difference_ci)
+        changes_table(
+            recalibrated.before,
+            recalibrated.after,
+            recalibrated.difference_ci,
+            shown_metrics(recalibrated.bundle.manifest),
+        )
         say(recalibrated.verdict())
         say(f"model {recalibrated.bundle.shown_id} in {out / BUNDLE}")

@@ -18,8 +18,8 @@ from trainer.cli.options import (
     refuse,
 )
 from trainer.cli.redis import connect
+from trainer.loop.knobs import run_recipe
 from trainer.settings import TrainerSettings
-from trainer.training.recipe import Recipe
 
 
 def run(
@@ -43,7 +43,7 @@ def run(
         typer.Option(
             "--set",
             metavar="KNOB=VALUE",
-            help="Set a knob as in `fit`; repeatable. Default: TRAINER_KNOBS.",
+            help="Set a knob as in `fit`, but no `fractions`; repeatable. Default: TRAINER_KNOBS.",
         ),
     ] = None,
     threads: Threads = None,
@@ -76,8 +76,7 @@ def run(
     if cron is not None and every is not None:
         faults.append("--cron and --every exclude each other")
     knobs = knob or settings.knobs.split()
-    recipe, wrong = Recipe().changed(knobs)
-    faults += [*wrong, *recipe.problems()]
+    faults += run_recipe(knobs, sources)[1]
     client = connect(settings.redis, faults)
     if settings.signing_key is None and not settings.unsigned_allowed():
         faults.append(

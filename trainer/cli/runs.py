@@ -8,12 +8,10 @@ from typing import Annotated, Final
 
 import typer
 
-from streamer.process import logs
 from streamer.process.audit import audited
 from streamer.process.terminal import say, say_json
-from trainer.cli.options import Folder, check_writable, open_registry, refuse
+from trainer.cli.options import Folder, registry_of
 from trainer.loop.record import Records, RunRecord
-from trainer.registry.registry import Registry
 from trainer.settings import TrainerSettings
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -49,7 +47,7 @@ policy_app = typer.Typer(
 @app.command("list")
 def list_runs(registry: Folder = None, as_json: Json = False) -> None:
     """List all runs, oldest first."""
-    records = Records(_registry(registry).folder).all()
+    records = Records(registry_of(registry).folder).all()
     if as_json:
         say_json([record.model_dump(mode="json") for record in records])
         return
@@ -68,7 +66,7 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show one run: stays, candidates, gates, decision."""
-    record = Records(_registry(registry).folder).find(run)
+    record = Records(registry_of(registry).folder).find(run)
     if as_json:
         say_json(record.model_dump(mode="json"))
         return
@@ -82,15 +80,15 @@ def repeat(
     registry: Folder = None,
 ) -> None:
     """Make the candidates of a run again from the same versions; exit 1 when they differ."""
-    import threading  # noqa: PLC0415
-
+    from streamer.process.signals import stop_on_signal  # noqa: PLC0415
     from trainer.loop.child_process import Limits  # noqa: PLC0415
     from trainer.loop.repeat import repeat as repeat_run  # noqa: PLC0415
 
-    settings, kept = TrainerSettings(), _registry(registry)
+    settings, kept = TrainerSettings(), registry_of(registry)
     earlier = Records(kept.folder).find(run)
     limits = Limits(settings.hours, settings.memory_gb, settings.priority)
-    record = repeat_run(earlier, kept, limits, threading.Event())
+    with stop_on_signal() as stop:
+        record = repeat_run(earlier, kept, limits, stop)
     say(f"{record.id}: {record.why}")
     if not record.reproducible or record.ended != "kept":
         raise typer.Exit(1)
@@ -109,7 +107,7 @@ def show_policy(registry: Folder = None, as_json: Json = False) -> None:
     """Show the policy in force, as a `policy.toml`, and whether the file was changed since."""
     from trainer.registry.policy import in_force  # noqa: PLC0415
 
-    now = in_force(_registry(registry).folder)
+    now = in_force(registry_of(registry).folder)
     content = now.policy.model_dump(mode="json")
     if as_json:
         say_json({"sha256": now.sha256, "by": now.by, "why": now.unaccepted, "policy": content})
@@ -131,7 +129,7 @@ def accept(by: By, registry: Folder = None) -> None:
     """Put `policy.toml` in force."""
     from trainer.registry.policy import accept as accept_policy  # noqa: PLC0415
 
-    kept = _registry(registry)
+    kept = registry_of(registry)
     with audited(kept.audit_file, "accept policy", by) as action:
         accepted = accept_policy(kept.folder, by)
         action.target = f"{accepted.sha256}, by {by}"
@@ -151,7 +149,7 @@ def freeze(
     """
     from trainer.registry.freeze import freeze as stop  # noqa: PLC0415
 
-    kept = _registry(registry)
+    kept = registry_of(registry)
     with audited(kept.audit_file, "freeze", f"by {by}: {reason}"):
         say(str(stop(kept.folder, by, reason)))
 
@@ -163,18 +161,9 @@ def thaw(by: By, registry: Folder = None) -> None:
     """
     from trainer.registry.freeze import thaw as go_on  # noqa: PLC0415
 
-    kept = _registry(registry)
+    kept = registry_of(registry)
     with audited(kept.audit_file, "thaw", f"by {by}"):
         say(f"retraining goes on; it was {go_on(kept.folder)}")
-
-
-def _registry(folder: Folder) -> Registry:
-    settings, faults = TrainerSettings(), list[str]()
-    path = folder or settings.registry
-    check_writable("--registry", path, faults)
-    refuse(faults)
-    logs.configure("console")
-    return open_registry(path, settings)
 
 
 def _lines(record: RunRecord) -> list[str]:

@@ -12,7 +12,7 @@ from streamer.bundles.manifest import FORECAST, Figures
 from streamer.core.model import ID_DIGITS
 from streamer.process.terminal import Terminal, say, say_lines, table
 from trainer.forecast.table import forecast_rows
-from trainer.reports.card import SHOWN, figure, interval
+from trainer.reports.metric_words import SHOWN, figure, interval
 from trainer.tune.trials import CAUTION, Search, Trial
 
 if TYPE_CHECKING:
@@ -36,8 +36,13 @@ class ModelRow(TypedDict):
     n_patients: int | None
 
 
-def figures_table(figures: Figures) -> None:
-    """Prints figures as ``trainer evaluate --json`` has them: all stays, then each hospital."""
+def figures_table(figures: Figures, metrics: Mapping[str, str] = SHOWN) -> None:
+    """Prints figures as ``trainer evaluate --json`` has them: all stays, then each hospital.
+
+    Args:
+        figures: of a bundle.
+        metrics: that are shown, with their names.
+    """
     columns = {"all": figures} | {
         f"hospital {name}": part for name, part in figures["by_site"].items()
     }
@@ -47,7 +52,7 @@ def figures_table(figures: Figures) -> None:
         shown.add_column(name, justify="right", no_wrap=True)
     for key, words in (("n_patients", "stays"), ("n_septic", "septic stays"), ("n_rows", "hours")):
         shown.add_row(words, *(f"{part[key]:,}" for part in columns.values()))
-    for key, words in SHOWN.items():
+    for key, words in metrics.items():
         shown.add_row(words, *(figure(part, key) for part in columns.values()))
     shown.add_row("positive above", f"{figures['threshold']:.4f}")
     shown.add_row("alert above", f"{figures['alert_threshold']:.4f}")
@@ -80,9 +85,19 @@ def report_tables(report: DataReport) -> None:
 
 
 def changes_table(
-    before: Figures, after: Figures, difference_ci: Mapping[str, Sequence[float]]
+    before: Figures,
+    after: Figures,
+    difference_ci: Mapping[str, Sequence[float]],
+    metrics: Mapping[str, str] = SHOWN,
 ) -> None:
-    """Prints figures before and after a recalibration, and the interval of their difference."""
+    """Prints figures before and after a recalibration, and the interval of their difference.
+
+    Args:
+        before: with the old calibration.
+        after: with the new one.
+        difference_ci: of after minus before.
+        metrics: that are shown, with their names.
+    """
     shown = Table(title=f"{after['n_patients']:,} held-out stays, {after['n_septic']:,} septic")
     shown.add_column("")
     for words in (
@@ -91,7 +106,7 @@ def changes_table(
         "difference",
     ):
         shown.add_column(words, justify="right", no_wrap=True)
-    for name, words in SHOWN.items():
+    for name, words in metrics.items():
         cells = figure(before, name), figure(after, name), interval(difference_ci[name], name)
         shown.add_row(words, *cells)
     for key, words in (("threshold", "positive above"), ("alert_threshold", "alert above")):

@@ -77,6 +77,7 @@ class Material:
         scaling: fitted on the training patients.
         split: which stay is on which side.
         start: a network to go on from; ``None``: a new one is made.
+        learned: (N,) the stays that this network learned from before; ``None``: none of them.
     """
 
     cohort: Cohort
@@ -84,10 +85,15 @@ class Material:
     scaling: Scaling
     split: Split
     start: Network | None = None
+    learned: NDArray[np.bool_] | None = None
 
     def rows_of(self, stays: NDArray[np.int64]) -> NDArray[np.int64]:
         """(n,) all rows of these stays, one stay after the other."""
         return self.cohort.rows_of(stays)
+
+    def not_learned(self, stays: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Those of some stays that the network to go on from did not learn from."""
+        return stays if self.learned is None else stays[~self.learned[stays]]
 
     def dataset(self, stays: NDArray[np.int64]) -> Dataset:
         """These stays, to be scored."""

@@ -149,6 +149,6 @@ def unknown_to(
         reporter.say(
             f"warning: bundle {start.shown_id} was fitted on {len(test) - len(left)} of the "
             f"{len(test)} test patients, who are left out, and on {n} of the {len(validation)} "
-            "validation patients, so that risks may be too extreme: give the split of the bundle"
+            "validation patients, by whom the fit may stop too late: give the split of the bundle"
         )
     return left

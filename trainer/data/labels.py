@@ -16,6 +16,11 @@ LABEL_LEAD_HOURS: Final = 6
 """The challenge's SepsisLabel turns to 1 this long before onset."""
 
 
+def is_of_stay(cohort: Cohort) -> bool:
+    """Whether the outcome is that of the whole stay: each hour has its label, and none an onset."""
+    return cohort.task is not None and cohort.task.label.of == "stay"
+
+
 def horizons_of(cohort: Cohort) -> tuple[int, ...]:
     """The horizons of the task by which stays were read."""
     return HORIZON_HOURS if cohort.task is None else cohort.task.horizons

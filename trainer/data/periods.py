@@ -20,7 +20,9 @@ from trainer.archive.stay_ids import archived
 from trainer.data.split import side_of
 
 NEWEST_DAYS: Final = 56
-"""A ward of 20 beds gathers some 40 septic stays in them: a fall of 0.05 utility is visible."""
+"""A ward of 20 beds gathers some 40 septic stays in them. The gate closes where a loss above 0.05
+is shown: in four of five cases if it is 0.10, of two models that learned from the same stays (0.05
+and 2.49 standard deviations of 0.021), or 0.16, where they learned from others (of 0.044)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Periods:
 
 
 def divide(
-    patient_ids: Sequence[str],
+    owners: Sequence[str],
     discharge_ms: NDArray[np.int64],
     now_ms: int,
     frozen_until_ms: int,
@@ -49,14 +51,14 @@ def divide(
     """Divides mature stays.
 
     Args:
-        patient_ids: N ids of stays.
+        owners: the owner of each of N stays.
         discharge_ms: (N,) when each was discharged.
         now_ms: the log's own time.
         frozen_until_ms: the day of the frozen test's last discharge.
         newest_days: length of the newest weeks, which end ``mature_hours`` ago.
         mature_hours: hours after discharge at which a stay is mature.
     """
-    sides = np.array([side_of(patient) for patient in patient_ids], np.str_)
+    sides = np.array([side_of(owner) for owner in owners], np.str_)
     newest_ms = now_ms - round(mature_hours * HOUR_MS) - round(newest_days * DAY_MS)
     # With less before them than they are long, the newest weeks would take training its stays.
     first_ms = newest_ms - round(newest_days * DAY_MS)
@@ -64,7 +66,7 @@ def divide(
     is_new = (discharge_ms > newest_ms) & is_old_enough
     is_frozen = (sides == "test") & (discharge_ms <= frozen_until_ms)
     is_training = (sides != "test") & ~is_new
-    people = np.array([person_of(patient) for patient in patient_ids], np.str_)
+    people = np.array([person_of(owner) for owner in owners], np.str_)
     # A readmission of whom training or the frozen test has seen is no second opinion.
     seen = np.isin(people, people[is_training | is_frozen])
     return Periods(

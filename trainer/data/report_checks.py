@@ -18,6 +18,7 @@ from streamer.core.cleaning import clean
 from streamer.core.variables import INDEX, VARIABLES, Variable
 from streamer.datasets.cohort import NO_LABEL, Cohort
 from trainer.data.finding import Finding, Kind
+from trainer.data.labels import is_of_stay
 from trainer.data.public_2019 import (
     StayFigures,
     VariableFigures,
@@ -69,7 +70,7 @@ def findings(
         *_lengths(stays),
         *shape_findings(cohort, variables, stays),
     ]
-    by_stay = cohort.task is not None and cohort.task.label.of == "stay"
+    by_stay = is_of_stay(cohort)
     if (cohort.label != NO_LABEL).all() and not by_stay:
         everything += _labels(cohort, stays)
     order = list(Kind)

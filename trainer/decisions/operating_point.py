@@ -15,7 +15,7 @@ from streamer.core.model import Calibration, Model, Scaling
 from streamer.core.variables import VariableTable
 from streamer.datasets.cohort import Cohort
 from trainer.data.dataset import Dataset
-from trainer.data.labels import horizon_labels, horizons_of
+from trainer.data.labels import horizon_labels, horizons_of, is_of_stay
 from trainer.decisions.alert_replay import (
     PolicyRule,
     alert_on,
@@ -29,6 +29,7 @@ from trainer.decisions.thresholds import (
     best_utility_threshold,
     choose_alert_threshold,
     utility_curve,
+    youden_curve,
 )
 from trainer.metrics.definitions import Scored
 
@@ -82,6 +83,9 @@ def choose_operating_point(
 ) -> tuple[OperatingPoint, AlertChoice]:
     """Calibrates the scores of any model and chooses its thresholds.
 
+    A risk is positive above the threshold of the best utility; where the outcome is of the whole
+    stay, of the most sensitivity and specificity together.
+
     Args:
         score: (R,) of the hours of ``side``, rising with the risk.
         side: the validation patients.
@@ -106,7 +110,11 @@ def choose_operating_point(
         alert_budget,
         as_now,
     )
-    threshold = best_utility_threshold(label, starts, risk)
+    if is_of_stay(side):
+        thresholds, index = youden_curve(label, risk)
+        threshold = float(thresholds[index.argmax()])
+    else:
+        threshold = best_utility_threshold(label, starts, risk)
     return OperatingPoint(calibration, threshold, rule.complete(alerts.threshold)), alerts
 
 
@@ -117,8 +125,8 @@ class CalibratedModel:
     Attributes:
         model: with an id that the bundle will replace.
         alerts: the alert threshold with its cost on validation patients.
-        thresholds: (K,) of the utility curve on validation patients, falling.
-        utilities: (K,) at those thresholds.
+        thresholds: (K,) of the curve that the threshold was chosen by, falling.
+        utilities: (K,) at those thresholds, or ``youden_curve`` of an outcome of the whole stay.
         n_stays: that all of it was chosen on, and the septic ones among them.
     """
 
@@ -184,4 +192,9 @@ def calibrate(
         model.unread = part.variables.unnamed(part.task.variables)
     risk = operating_point.calibration.risks(logits[:, 0])
     n_stays = len(part), int(part.septic.sum())
-    return CalibratedModel(model, alerts, *utility_curve(part.label, part.starts, risk), n_stays)
+    curve = (
+        youden_curve(part.label, risk)
+        if is_of_stay(part)
+        else utility_curve(part.label, part.starts, risk)
+    )
+    return CalibratedModel(model, alerts, *curve, n_stays)

@@ -31,15 +31,39 @@ def utility_curve(
     """
     table = utility_table(label, starts)
     gain = table[:, 1] - table[:, 0]
+    thresholds, total = _gained_above(gain, risk)
+    return thresholds, total / gain[best_predictions(label, starts)].sum()
+
+
+def youden_curve(
+    label: NDArray[np.int8], risk: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Sensitivity plus specificity less 1 of "positive where risk > threshold", over hours.
+
+    For outcomes of a whole stay, which the utility says nothing of (Youden 1950, Cancer 3:32-35).
+
+    Returns:
+        (K,) falling thresholds as ``utility_curve``, and (K,) of the index.
+    """
+    is_positive = label == 1
+    n_positive = int(is_positive.sum())
+    n_other = len(label) - n_positive
+    gain = np.where(is_positive, 1 / max(n_positive, 1), -1 / max(n_other, 1))
+    return _gained_above(gain, risk)
+
+
+def _gained_above(
+    gain: NDArray[np.float64], risk: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Every threshold there is, falling, and what the hours above it gain together."""
     order = np.argsort(-risk, kind="stable")
     falling = risk[order]
     ends = np.append(np.flatnonzero(np.diff(falling)), len(risk) - 1)
     total = np.concatenate([[0.0], np.cumsum(gain[order])[ends]])
-    best = gain[best_predictions(label, starts)].sum()
     lowest = falling[-1]
     below = 0.0 if lowest > 0 else lowest - 1  # a risk that was rounded to 0 can be above, too
     around = np.concatenate([[max(1.0, falling[0])], falling[ends], [below]])
-    return _between(around[1:], around[:-1]), total / best
+    return _between(around[1:], around[:-1]), total
 
 
 def best_utility(

@@ -22,6 +22,7 @@ ForecastFigures: TypeAlias = dict[str, Any]
 
 Sums: TypeAlias = dict[str, NDArray[np.float64]]
 
+SHARES: Final = tuple(f"less_than_{name}_ci" for name in NAMES)
 _DIGITS: Final = 4
 _STAYS: Final = 256  # at once: of 10,000 hours the quantiles are 4 MB
 
@@ -36,14 +37,16 @@ def forecast_figures(
     """The object under ``forecast`` of ``trainer evaluate --forecast --json``.
 
     Every figure is a list by hour: ``mae`` of the median, ``mae_<baseline>`` of each of ``NAMES``,
-    ``coverage`` and ``width`` of the interval, ``pinball`` summed over levels. A forecast counts
+    ``coverage`` and ``width`` of the interval, ``pinball`` summed over levels; with replicates the
+    intervals ``mae_minus_<baseline>_ci``, and ``less_than_<baseline>_ci`` of the share by which the
+    error is below the baseline's, both drawn with the same persons. A forecast counts
     where the vital sign was known and was measured in that later hour.
 
     Args:
         model: with a forecast head.
         baselines: fitted on its training patients.
         dataset: the stays that count.
-        n_bootstrap: replicates for ``mae_minus_<baseline>_ci``, paired by patient; 0 for none.
+        n_bootstrap: replicates of the intervals, paired by patient; 0 for none.
         progress: called with stays done and stays in all.
     """
     sums = _sums_by_stay(model, baselines, dataset, progress)
@@ -53,10 +56,23 @@ def forecast_figures(
         figures[name] = {"unit": VARIABLES[INDEX[name]].ucum}
         figures[name]["n"] = sums["n"].sum(axis=0)[vital].astype(int).tolist()
         figures[name] |= {key: _listed(value[vital]) for key, value in means.items()}
-    for baseline, ends in _paired(sums, n_bootstrap, numbered(dataset.part.owners)).items():
+    for interval, ends in _paired(sums, n_bootstrap, numbered(dataset.part.owners)).items():
         for vital, name in enumerate(FORECAST_VITALS):
-            figures[name][f"mae_minus_{baseline}_ci"] = [_listed(pair) for pair in ends[vital]]
+            figures[name][interval] = [_listed(pair) for pair in ends[vital]]
     return figures
+
+
+def as_kept(figures: ForecastFigures) -> ForecastFigures:
+    """The figures that a manifest keeps: without the intervals of shares.
+
+    Equal fits give equal bytes from version to version; ``trainer evaluate`` draws them anew.
+    """
+    return {
+        name: {key: value for key, value in part.items() if key not in SHARES}
+        if isinstance(part, dict)
+        else part
+        for name, part in figures.items()
+    }
 
 
 def _sums_by_stay(
@@ -109,20 +125,21 @@ def _means(sums: Sums, weight: NDArray[np.float64]) -> Sums:
 
 
 def _paired(sums: Sums, n_bootstrap: int, person: NDArray[np.int64]) -> Sums:
-    """The intervals ``(5, 6, 2)`` of our error minus that of a baseline, by resampled persons."""
+    """By name the intervals ``(5, 6, 2)`` of our error against a baseline's, over persons."""
     if not n_bootstrap:
         return {}
     wanted = {name: sums[name] for name in ("n", "mae", *(f"mae_{other}" for other in NAMES))}
     weights = resamples(int(person.max()) + 1, n_bootstrap, DEFAULT_SEED)
     drawn = [_means(wanted, weight[person]) for weight in weights]
-    return {
-        other: np.moveaxis(
-            np.quantile([d["mae"] - d[f"mae_{other}"] for d in drawn], TAILS, axis=0),
-            0,
-            -1,
-        )
-        for other in NAMES
-    }
+    mine = np.array([means["mae"] for means in drawn])
+    intervals = {}
+    for other in NAMES:
+        theirs = np.array([means[f"mae_{other}"] for means in drawn])
+        share = 1 - mine / np.where(theirs > 0, theirs, np.nan)
+        for name, values in (("mae_minus", mine - theirs), ("less_than", share)):
+            ends = np.quantile(values, TAILS, axis=0)
+            intervals[f"{name}_{other}_ci"] = np.moveaxis(ends, 0, -1)
+    return intervals
 
 
 def _listed(values: NDArray[np.float64]) -> list[float | None]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from streamer.bundles.manifest import FORECAST, Metrics
 from streamer.core.forecast import ForecastHead
 from streamer.core.model import Model
-from trainer.data.dataset import Material
+from trainer.data.dataset import Dataset, Material
 from trainer.forecast.baselines import fit_baselines
-from trainer.forecast.figures import forecast_figures
+from trainer.forecast.figures import as_kept, forecast_figures
 from trainer.forecast.training import train_head
 from trainer.progress import Reporter
 from trainer.training.recipe import Recipe
@@ -16,6 +16,7 @@ from trainer.training.recipe import Recipe
 def fit_forecast(
     model: Model,
     material: Material,
+    test: Dataset,
     recipe: Recipe,
     reporter: Reporter,
     n_bootstrap: int,
@@ -25,14 +26,15 @@ def fit_forecast(
 
     Args:
         model: gets the head; its risks stay as they are.
-        material: data; test stays serve for the figures alone.
+        material: data; of its sides train and validation alone are looked at.
+        test: the stays that the figures of the risks are of, too.
         recipe: knobs.
         reporter: shows the progress.
         n_bootstrap: replicates of the intervals.
         start: a head to go on from.
 
     Returns:
-        The forecast's part of the manifest's metrics: figures on test patients, and the
+        The forecast's part of the manifest's metrics: figures on the test stays, and the
         coefficients of the baselines, for comparisons on other patients. Empty without a forecast.
     """
     if not recipe.forecast_epochs:
@@ -40,5 +42,5 @@ def fit_forecast(
     with reporter.follow("forecast") as progress:
         model.forecaster = train_head(model.network, material, recipe, progress, start)
     baselines = fit_baselines(material)
-    figures = forecast_figures(model, baselines, material.side("test"), n_bootstrap)
+    figures = as_kept(forecast_figures(model, baselines, test, n_bootstrap))
     return {FORECAST: {"test": figures, "baselines": baselines.to_json()}}

@@ -51,6 +51,10 @@ def forecast_rows(figures: Mapping[str, Any]) -> list[tuple[str, ...]]:
 def _gain(by_hour: Mapping[str, Any], baseline: str, i: int) -> str:
     """The share by which the error is below a baseline's, with its interval where there is one.
 
+    A manifest keeps the interval of the difference alone; it is divided by the baseline's error.
+
+    >>> _gain({"mae": [4.5], "mae_last": [5.0], "less_than_last_ci": [[0.07, 0.13]]}, "last", 0)
+    '10.0% [7.0%, 13.0%]'
     >>> _gain({"mae": [4.5], "mae_last": [5.0], "mae_minus_last_ci": [[-0.6, -0.4]]}, "last", 0)
     '10.0% [8.0%, 12.0%]'
     """
@@ -58,6 +62,9 @@ def _gain(by_hour: Mapping[str, Any], baseline: str, i: int) -> str:
     if mine is None or not theirs:
         return "none"
     shown = f"{1 - mine / theirs:.1%}"
+    drawn = by_hour.get(f"less_than_{baseline}_ci")
+    if drawn is not None and None not in drawn[i]:
+        return f"{shown} [{drawn[i][0]:.1%}, {drawn[i][1]:.1%}]"
     ends = by_hour.get(f"mae_minus_{baseline}_ci")
     if ends is None or None in ends[i]:
         return shown

@@ -31,6 +31,7 @@ NICENESS: Final = 10  # a streamer on the same machine goes first
 OOM_SCORE: Final = 800  # and of the two, the kernel ends this one
 _AUTOGROUP: Final = Path("/proc/self/autogroup")
 _LEAST: Final = 19  # the lowest weight that there is
+_COUNTED_FOLD_HOURS: Final = 24.0  # between folds for counts at least: runs fold as well
 
 Priority = Literal["leftover", "low", "normal"]
 Kind = Literal["recalibrated", "fine-tuned", "fitted"]
@@ -43,6 +44,7 @@ class Order(BaseModel):
         what: `make` candidates, or only `count` stays.
         sources: of stays.
         fold: archives whose stays are made anew from their events first.
+        fold_hours: age of the newest fold below which that is not done.
         champion: folder of the bundle in force.
         options: knobs.
         threads: of PyTorch and LightGBM.
@@ -59,6 +61,7 @@ class Order(BaseModel):
     what: Literal["make", "count"] = "make"
     sources: list[Source]
     fold: list[str] = []
+    fold_hours: float = 0
     champion: str = ""
     options: list[str] = []
     threads: int = 1
@@ -71,6 +74,16 @@ class Order(BaseModel):
     frozen_until_ms: int | None = None
     memory_gb: float = 12
     priority: Priority = "normal"
+
+    def counting(self) -> Order:
+        """The order that only counts the stays of this one.
+
+        A fold reads the whole archive and makes a version of the stays, of which some are kept:
+        too much for a count every ten minutes. A stay counts ``mature_hours`` after its discharge,
+        so a fold that is younger lacks none.
+        """
+        hours = max(self.mature_hours, _COUNTED_FOLD_HOURS)
+        return self.model_copy(update={"what": "count", "fold_hours": hours})
 
 
 _NUMBERS = ConfigDict(ser_json_inf_nan="constants")  # a figure may be undefined

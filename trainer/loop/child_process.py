@@ -16,7 +16,9 @@ from typing import Final
 import structlog
 
 from streamer.ports.states import StoreUnavailable
+from streamer.process.die_with_parent import tied_to_this_process
 from trainer.loop.child import MADE, ORDER, Order, Priority, Report
+from trainer.loop.record import End
 from trainer.registry.lease import RENEW_S, Lease
 
 _log = structlog.get_logger()
@@ -51,6 +53,18 @@ class NoReport:
 
     kind: ChildEnd
     why: str
+
+    @property
+    def run_end(self) -> End:
+        """The end of its run."""
+        return _ENDS[self.kind]
+
+
+_ENDS: Final[dict[ChildEnd, End]] = {
+    ChildEnd.STOPPED: "stopped",
+    ChildEnd.LEASE_LOST: "fenced",
+    ChildEnd.FAILED: "failed",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +102,11 @@ def run_child(
     (folder / ORDER).write_text(order.model_dump_json(indent=1) + "\n")
     log = folder / LOG
     with log.open("wb") as output:
-        # The child has its own session: Ctrl-C reaches the trainer alone, which ends the child.
+        # The child has its own session: Ctrl-C reaches the trainer alone, which ends the child. A
+        # trainer that is killed ends nothing, and nobody else bounds the child's time: the kernel
+        # ends it. The thread that starts it waits for it, so it never outlives that thread.
         child = subprocess.Popen(
-            [sys.executable, "-m", CHILD, str(folder)],
+            tied_to_this_process([sys.executable, "-m", CHILD, str(folder)]),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -26,6 +26,8 @@ def shortage(folder: Path, sources: Sequence[str]) -> str:
         sources: files, folders and archives of stays.
     """
     needed = max(LEAST_BYTES, TIMES * sum(_bytes(source) for source in sources))
+    while not folder.exists() and folder != folder.parent:  # a new registry has none yet
+        folder = folder.parent
     free = shutil.disk_usage(folder).free
     if free >= needed:
         return ""
@@ -37,7 +39,14 @@ def _bytes(source: str) -> int:
     archive = ArchiveSource.parse(source)
     root = Path(source) if archive is None else archive.root / _STAYS
     files = root.rglob("*") if root.is_dir() else [root]
-    return sum(file.stat().st_size for file in files if file.is_file())
+    return sum(_size(file) for file in files)
+
+
+def _size(file: Path) -> int:
+    try:
+        return file.stat().st_size if file.is_file() else 0
+    except FileNotFoundError:  # the archive's upkeep deletes what no version names
+        return 0
 
 
 def _mb(n_bytes: int) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import torch
 
@@ -18,20 +17,20 @@ from streamer.bundles.bundle import Bundle
 from streamer.datasets.cohort import Cohort
 from trainer.archive.source import ArchiveSource
 from trainer.data.dataset import Dataset, build_features
+from trainer.data.split_rules import ByHash
 from trainer.errors import InputError, NothingToEvaluate, TooLittleData, WrongUsage
 from trainer.evaluate import task_of
-from trainer.fit import BUNDLE, Lineage, fine_tuning_of, fit, versions
+from trainer.fit import BUNDLE, Lineage, fit, versions
 from trainer.loop.child import SEPSIS_ALONE, Kind, Made, Order, Report
+from trainer.loop.knobs import of_every_fit, run_recipe
 from trainer.loop.stays import Rules, RunStays, gather
 from trainer.progress import Reporter
 from trainer.recalibrate import recalibrate
 from trainer.registry.candidacy import candidacy
 from trainer.registry.gates import Evidence, Newest
 from trainer.registry.promotion import compare_bundles
+from trainer.training.fine_tuning import fine_tuning_of
 from trainer.training.recipe import Recipe
-
-_FREE: Final = ("seed", "salt", "memory_rate", "alert_budget", "batch_stays", "head_weights")
-"""Knobs of a fit anew that also make sense for one that goes on."""
 
 
 def worth_making(n_septic: int, least_recalibrate: int, least_fit: int) -> list[Kind]:
@@ -62,8 +61,7 @@ def make(order: Order, out: Path) -> Report:
     if champion is not None and (task := task_of(champion)) is not None:
         raise InputError(f"the champion's outcome is {task.outcome}; {SEPSIS_ALONE}")
     _fold(order)
-    recipe, wrong = Recipe().changed(order.options)
-    faults = [*wrong, *recipe.problems()]
+    recipe, faults = run_recipe(order.options, [source.name for source in order.sources])
     if faults:
         raise WrongUsage(faults)
     rules = Rules(recipe.salt, order.mature_hours, order.newest_days, order.frozen_until_ms)
@@ -78,7 +76,7 @@ def make(order: Order, out: Path) -> Report:
             f"{stays.facts.learned_from} septic stays to learn from, {least} are needed to begin"
         )
         return report
-    judge = _Judge(stays, champion, order)
+    judge = _Judge(stays, champion, order, ByHash(recipe.salt))
     for kind in kinds:
         started = time.monotonic()
         try:
@@ -108,11 +106,11 @@ class _Judge:
         candidacy: what is asked of candidates while they are made.
     """
 
-    def __init__(self, stays: RunStays, champion: Bundle, order: Order) -> None:
+    def __init__(self, stays: RunStays, champion: Bundle, order: Order, rule: ByHash) -> None:
         self.champion = champion
         known = stays.own.take(stays.known)
         dataset = Dataset.whole(known, build_features(known))
-        self.candidacy = candidacy(champion, dataset, order.limits.alert_ratio[1])
+        self.candidacy = candidacy(champion, dataset, order.limits.alert_ratio[1], rule)
         self._stays = stays
         self._limits = order.limits
         self._deciding = _dataset(stays.own.take(stays.deciding))
@@ -156,7 +154,7 @@ def _made(kind: Kind, stays: RunStays, judge: _Judge, order: Order, out: Path) -
     recipe, cohort, start = Recipe(), stays.everything, None
     if kind == "fine-tuned":
         recipe, cohort, start = fine_tuning_of(champion), stays.own, champion
-        options = [o for o in order.options if o.partition("=")[0] in _FREE]
+        options = of_every_fit(order.options)
     else:
         options = order.options
     return fit(
@@ -174,15 +172,20 @@ def _dataset(cohort: Cohort) -> Dataset | None:
 
 
 def _fold(order: Order) -> None:
-    """Makes the stays of archives anew from their events; another process may just have done so."""
+    """Makes stays of archives that are older than asked for anew from their events.
+
+    Another process may just have done so.
+    """
     if not order.fold:
         return
     from trainer.archive.delta_table import Conflict, NoTable  # noqa: PLC0415 - an extra
-    from trainer.archive.fold import fold  # noqa: PLC0415
+    from trainer.archive.fold import fold, hours_since_fold  # noqa: PLC0415
 
     for name in order.fold:
         source = ArchiveSource.parse(name)
         assert source is not None
+        if 0 <= hours_since_fold(source.root) < order.fold_hours:
+            continue
         try:
             fold(source.root)
         except Conflict:

@@ -23,6 +23,7 @@ FOLDER: Final = "runs"
 FILE: Final = "run.json"
 KEPT: Final = 10  # folders of plots and logs; records stay
 QUARTER_DAYS: Final = 91
+_REPEAT: Final = "repeat "  # begins the reason of one
 
 State = Literal["planned", "training", "judging", "decided", "ended"]
 End = Literal[
@@ -60,7 +61,7 @@ class DataFacts(_Part):
         deciding: stays that decide, and the septic ones among them.
         newest: the same of the newest weeks.
         counts: of an archive, stays by what became of them.
-        labelled_share: by month of discharge.
+        labelled_share: by month of discharge; of several archives the least.
         frozen_until_ms: last discharge of the deciding stays.
         fingerprint: of the stays that were learned from and decided.
     """
@@ -109,8 +110,9 @@ class RunRecord(_Part):
     """A run; fields of earlier versions that are gone are passed over.
 
     Attributes:
-        id: also the name of its folder.
+        id: also the name of its folder; empty until it has one.
         reason: `schedule`, `missed TIME`, `N stays`, `once` or `repeat ID`.
+        counted: labelled stays, where their count began the run; 0 elsewhere.
         instance: host and process.
         fence: number of the lease; 0 without one.
         policy: hash of the policy file.
@@ -124,6 +126,7 @@ class RunRecord(_Part):
     id: str
     reason: str
     scheduled_for: str = ""
+    counted: int = 0
     started: str
     finished: str = ""
     state: State = "planned"
@@ -146,6 +149,21 @@ class RunRecord(_Part):
     seconds: float = 0.0
     reproducible: bool = True
 
+    @property
+    def is_repeat(self) -> bool:
+        """Whether it made the candidates of an earlier run again: it judges and decides nothing."""
+        return self.reason.startswith(_REPEAT)
+
+
+def begun(reason: str) -> RunRecord:
+    """The record of a run of this process that begins now; on no disk yet."""
+    return RunRecord(
+        id="",
+        reason=reason,
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        instance=f"{socket.gethostname()}/{os.getpid()}",
+    )
+
 
 class Records:
     """The records of a registry.
@@ -157,10 +175,14 @@ class Records:
     def __init__(self, registry: Path) -> None:
         self.folder = registry / FOLDER
 
-    def new(self, reason: str, scheduled_for: str = "") -> RunRecord:
+    def new(self, reason: str) -> RunRecord:
         """Begins a record, in a folder of its own."""
-        now = datetime.now(UTC)
-        base = f"{now:%Y%m%dT%H%M%S}-{os.getpid()}"
+        self.add(record := begun(reason))
+        return record
+
+    def add(self, record: RunRecord) -> None:
+        """Writes a record that has no folder yet into one of its own."""
+        base = f"{datetime.fromisoformat(record.started):%Y%m%dT%H%M%S}-{os.getpid()}"
         self.folder.mkdir(parents=True, exist_ok=True)
         for number in range(1, 1000):
             name = base if number == 1 else f"{base}-{number}"
@@ -168,16 +190,14 @@ class Records:
                 (self.folder / name).mkdir()
             except FileExistsError:
                 continue
-            record = RunRecord(
-                id=name,
-                reason=reason,
-                scheduled_for=scheduled_for,
-                started=now.isoformat(timespec="seconds"),
-                instance=f"{socket.gethostname()}/{os.getpid()}",
-            )
+            record.id = name
             self.write(record)
-            return record
-        raise RuntimeError(f"a thousand runs began within a second in {self.folder}")
+            return
+        raise FileExistsError(f"a thousand runs began within a second in {self.folder}")
+
+    def new_repeat(self, earlier: RunRecord) -> RunRecord:
+        """Begins the record of a run that repeats an earlier one."""
+        return self.new(f"{_REPEAT}{earlier.id}")
 
     def write(self, record: RunRecord) -> None:
         """Writes a record over its earlier state; a reader finds the one or the other."""
@@ -209,8 +229,12 @@ class Records:
         return matches[0]
 
     def of_model(self, model: str) -> RunRecord | None:
-        """The newest run that made a bundle; ``None`` where none did."""
-        made = [r for r in self._each() if any(c.model == model for c in r.candidates)]
+        """The newest run that made a bundle, but for repeats; ``None`` where none did."""
+        made = [
+            r
+            for r in self._each()
+            if not r.is_repeat and any(c.model == model for c in r.candidates)
+        ]
         return made[-1] if made else None
 
     def mark_lost(self, except_id: str) -> list[str]:

@@ -32,7 +32,7 @@ def repeat(
         raise InputError(f"the run {earlier.id} made no candidate: it ended {earlier.ended}")
     records, started = Records(registry.folder), time.monotonic()
     champion = registry.find(earlier.champion or "champion")
-    record = records.new(f"repeat {earlier.id}")
+    record = records.new_repeat(earlier)
     record.champion, record.options, record.threads = champion, earlier.options, earlier.threads
     plan = Plan([s.name for s in earlier.data.sources], earlier.options, earlier.threads, limits)
     order = order_of(plan, in_force(registry.folder), registry.folder, champion).model_copy(
@@ -54,7 +54,7 @@ def repeat(
         record.ended, record.why = "kept", "; ".join(differs) or "the same candidates"
         record.reproducible = not differs
     else:
-        record.ended, record.why = "failed", end.why
+        record.ended, record.why = end.run_end, end.why
     record.seconds = round(time.monotonic() - started, 1)
     record.finished = datetime.now(UTC).isoformat(timespec="seconds")
     record.state = "ended"

@@ -23,10 +23,10 @@ from streamer.ports.models import Champion, Fenced, ModelChannel, Superseded
 from streamer.ports.states import StoreUnavailable
 from streamer.process.audit import failure_audited
 from trainer.loop.child import Made, Order, Report
-from trainer.loop.child_process import ChildEnd, run_child
+from trainer.loop.child_process import NoReport, run_child
 from trainer.loop.disk import shortage
 from trainer.loop.plan import Plan, order_of
-from trainer.loop.record import CandidateResult, End, GateResult, Records, RunRecord
+from trainer.loop.record import CandidateResult, GateResult, Records, RunRecord, begun
 from trainer.loop.stays import set_frozen_until
 from trainer.registry.freeze import frozen
 from trainer.registry.gates import Gate, Verdict, all_pass, gates, in_words
@@ -89,45 +89,71 @@ class Retraining:
             _log.warning("not published, will try again", error=str(error))
             return None
 
-    def once(self, reason: str = "once", scheduled_for: str = "") -> RunRecord:
-        """Runs once and returns the record, which is also logged; never raises."""
+    def once(self, reason: str = "once", scheduled_for: str = "", *, counted: int = 0) -> RunRecord:
+        """Runs once and returns the record, which is also logged; never raises.
+
+        Args:
+            reason: for the record.
+            scheduled_for: the time that was missed, if one was.
+            counted: labelled stays, where their count is the reason.
+        """
         started = time.monotonic()
-        record = self.records.new(reason, scheduled_for)
+        record = begun(reason)
+        record.scheduled_for, record.counted = scheduled_for, counted
         record.options, record.threads = list(self.plan.options), self.plan.threads
         try:
-            self._leased(record)
+            record.why = self._obstacle()
+            if record.why:
+                record.ended = "skipped"
+            else:
+                self.records.add(record)
+                self._leased(record)
         except Exception as error:
             record.ended, record.why = "failed", f"{type(error).__name__}: {error}"
         record.seconds = round(time.monotonic() - started, 1)
         record.finished = datetime.now(UTC).isoformat(timespec="seconds")
         record.state = "ended"
-        with contextlib.suppress(OSError):
-            self.records.write(record)
-            self.records.tidy()
+        self._keep(record)
         _say(record)
         return record
 
     def count(self) -> int | None:
-        """Labelled and mature stays of the sources; ``None`` where they cannot be counted now."""
-        policy = self.policy()
-        order = order_of(self.plan, policy, self._registry.folder, "").model_copy(
-            update={"what": "count"}
-        )
-        with tempfile.TemporaryDirectory(prefix="vigil-count-") as folder:
-            end = run_child(order, Path(folder), self._lease, self._stop, self.plan.limits)
-        if isinstance(end, Report):
-            return end.facts.n_stays
-        _log.warning("stays not counted", why=end.why)
-        return None
+        """Labelled and mature stays of the sources; ``None`` where they cannot be counted now.
+
+        An archive is folded only where its newest fold may lack stays that count.
+        """
+        try:
+            if obstacle := self._obstacle():
+                _log.info("stays not counted", why=obstacle)
+                return None
+            order = order_of(self.plan, self.policy(), self._registry.folder, "").counting()
+            with tempfile.TemporaryDirectory(prefix="vigil-count-") as folder:
+                end = run_child(order, Path(folder), self._lease, self._stop, self.plan.limits)
+        except OSError as error:  # a full disk, which may have room the next time
+            _log.warning("stays not counted", why=str(error))
+            return None
+        if isinstance(end, NoReport):
+            _log.warning("stays not counted", why=end.why)
+            return None
+        return end.facts.n_stays
+
+    def _obstacle(self) -> str:
+        """Why nothing may begin now; empty where it may."""
+        mark = frozen(self._registry.folder)
+        return str(mark) if mark else shortage(self._registry.folder, self.plan.sources)
+
+    def _keep(self, record: RunRecord) -> None:
+        """Writes the record of a run that has ended, if there is room for it."""
+        try:
+            if record.id:
+                self.records.write(record)
+            else:
+                self.records.add(record)
+            self.records.tidy()
+        except OSError as error:
+            _log.error("the run's record is not written", run=record.id, error=str(error))
 
     def _leased(self, record: RunRecord) -> None:
-        mark = frozen(self._registry.folder)
-        if mark is not None:
-            record.ended, record.why = "skipped", str(mark)
-            return
-        if reason := shortage(self._registry.folder, self.plan.sources):
-            record.ended, record.why = "skipped", reason
-            return
         try:
             if not self._lease.acquire():
                 record.ended, record.why = "skipped", LEASED
@@ -175,7 +201,7 @@ class Retraining:
         )
         if isinstance(end, Report):
             return end
-        record.ended, record.why = _ENDS[end.kind], end.why
+        record.ended, record.why = end.run_end, end.why
         return None
 
     def _freeze_deciding_stays(self, record: RunRecord, policy: PolicyInForce) -> None:
@@ -299,13 +325,6 @@ class Retraining:
             return
         record.ended = "promoted"
         record.version = published.version if published else None
-
-
-_ENDS: Final[dict[ChildEnd, End]] = {
-    ChildEnd.STOPPED: "stopped",
-    ChildEnd.LEASE_LOST: "fenced",
-    ChildEnd.FAILED: "failed",
-}
 
 
 def _say(record: RunRecord) -> None:

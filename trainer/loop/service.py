@@ -21,9 +21,21 @@ _COUNTED: Final = ("promoted", "asks", "kept", "waiting")
 
 
 def n_at_last_run(records: Sequence[RunRecord]) -> int:
-    """Labelled stays that the last run with a result had; 0 before the first."""
-    counted = [r.data.n_stays for r in records if r.data is not None and r.ended in _COUNTED]
-    return counted[-1] if counted else 0
+    """Labelled stays at the last run that had a result, or that their count began; 0 before.
+
+    A run that a count began counts however it ended: what hindered it is still there ten minutes
+    later, and the schedule, or as many stays again, will try anew. One that was stopped by SIGTERM
+    was hindered by nothing.
+    """
+    n_stays = 0
+    for record in records:
+        if record.is_repeat:
+            continue
+        if record.data is not None and record.ended in _COUNTED:
+            n_stays = record.data.n_stays
+        elif record.counted and record.ended != "stopped":
+            n_stays = record.counted
+    return n_stays
 
 
 def is_due(n_stays: int, records: Sequence[RunRecord], after_stays: int) -> bool:
@@ -32,8 +44,12 @@ def is_due(n_stays: int, records: Sequence[RunRecord], after_stays: int) -> bool
 
 
 def last_started(records: Sequence[RunRecord]) -> datetime | None:
-    """When the last run began that was not skipped."""
-    started = [datetime.fromisoformat(r.started) for r in records if r.ended != "skipped"]
+    """When the last run began that was not skipped; a repeat is none."""
+    started = [
+        datetime.fromisoformat(r.started)
+        for r in records
+        if r.ended != "skipped" and not r.is_repeat
+    ]
     return max(started, default=None)
 
 
@@ -53,7 +69,10 @@ class Service:
 
     def serve(self, stop: threading.Event) -> None:
         """Runs until ``stop`` is set; at the start one run makes up for those that were missed."""
-        self._retraining.begin()
+        try:
+            self._retraining.begin()
+        except OSError as error:  # a full disk: each run begins with the same
+            _log.error("the registry cannot be written", error=str(error))
         now = datetime.now(UTC)
         due = schedule.missed(self._trigger, last_started(self._retraining.records.all()), now)
         if due is not None:
@@ -73,4 +92,5 @@ class Service:
         records = self._retraining.records.all()
         if n_stays is None or not is_due(n_stays, records, self._after_stays):
             return None
-        return self._retraining.once(f"{n_stays - n_at_last_run(records)} new stays")
+        n_new = n_stays - n_at_last_run(records)
+        return self._retraining.once(f"{n_new} new stays", counted=n_stays)

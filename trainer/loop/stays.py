@@ -114,7 +114,9 @@ def _of_archives(
         read_from = [*read_from, Source(name=name, now_ms=archived.now_ms)]
         for what, count in archived.counts.items():
             counts[what] = counts.get(what, 0) + count
-        shares |= archived.labelled_share
+        for month, share in archived.labelled_share.items():
+            # The least of all archives: a large one with its labels would hide one without.
+            shares[month] = min(share, shares.get(month, share))
     own, discharge_ms = concatenate(parts), np.concatenate(discharge)
     own = replace(own, sites=named_sites(own))
     until_ms = NOT_YET if rules.frozen_until_ms is None else rules.frozen_until_ms

@@ -63,8 +63,10 @@ def hour_weights(
 ) -> NDArray[np.float32]:
     """(R,) the weight of each hour in training: 1, and more where the answer is worth more.
 
-    ``1 + utility_weight * |dU|``, with dU the utility of a yes less that of a no. Weights leave the
-    estimate a probability, up to a shift that calibration undoes.
+    ``1 + utility_weight * |dU|``, with dU the utility of a yes less that of a no. Weights of the
+    label alone would leave the estimate a probability, up to a shift that calibration undoes. These
+    depend on the hours from onset as well: the order of the estimates is drawn towards hours that
+    are worth more, and calibration makes a risk of each estimate as it is.
 
     >>> hour_weights(np.array([0, 0], np.int8), np.array([0, 2]), 2.0).tolist()
     [1.100000023841858, 1.100000023841858]

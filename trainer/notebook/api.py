@@ -116,7 +116,9 @@ def evaluate(
     Args:
         model: scores them.
         stays: a row an hour, as of ``load``.
-        patients: all of them, or those of the test side of the model's own split.
+        patients: all of them, or those of the ``test`` or ``validation`` side of the model's own
+            split. Figures of ``validation`` flatter: epoch, calibration and thresholds were chosen
+            on these patients.
         n_bootstrap: replicates of 95 % intervals, in columns ``NAME_low`` and ``NAME_high``.
 
     Returns:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from streamer.bundles.bundle import short
 from trainer.registry.history import HistoryEntry
 
 MOST_BEFORE: Final = 20  # earlier champions kept for rollback; over a year of monthly changes
@@ -56,6 +57,23 @@ def withdrawn(aliases: Aliases) -> Aliases:
     """The champion, which was never in force, is the challenger of the one before it."""
     before = aliases.before
     return replace(aliases, champion=before[-1], before=before[:-1], challenger=aliases.champion)
+
+
+def unwritten(aliases: Aliases, history: Sequence[HistoryEntry]) -> tuple[str, str] | None:
+    """What the history lacks of the champion: what was done, and to which model.
+
+    ``None`` where it has the champion. A process that ends between the two writes of a change, or
+    whose line was cut, leaves a champion that the history does not know.
+    """
+    champion, known = aliases.champion, replayed(history)
+    was = known.champion
+    if champion is None or was in (champion, short(champion)):
+        return None
+    if was in aliases.quarantined:
+        return "rolled back", champion
+    if was and was == aliases.challenger and known.before[-1:] == (champion,):
+        return "withdrawn", was
+    return "promoted", champion
 
 
 def replayed(history: Sequence[HistoryEntry]) -> Aliases:

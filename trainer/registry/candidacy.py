@@ -12,14 +12,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
 from streamer.bundles import build
 from streamer.bundles.bundle import Bundle
 from trainer.data.dataset import Dataset
+from trainer.data.learned_stays import learned_from
+from trainer.data.split_rules import ByHash
 from trainer.decisions.operating_point import enough_to_choose
 from trainer.decisions.predictions import predict
+
+ALWAYS: Final = ByHash()
+"""The split of every run, unless its knobs have another salt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,10 +36,12 @@ class Candidacy:
         most_alerts: alert starts per patient-day that it may cause; infinite: its budget alone
             holds.
         site: ids of the stays of the site, among public ones that are learned from as well.
+        rule: of the run's split, by which the deciding side is drawn.
     """
 
     most_alerts: float = math.inf
     site: frozenset[str] = frozenset()
+    rule: ByHash = ALWAYS
 
     def to_choose_on(self, stays: Dataset) -> Dataset:
         """The site's own ones among the stays to choose thresholds on, where they are enough."""
@@ -43,17 +51,25 @@ class Candidacy:
         return replace(stays, stays=own) if is_enough else stays
 
 
-def candidacy(champion: Bundle, known: Dataset, highest_ratio: float) -> Candidacy:
+def candidacy(
+    champion: Bundle, known: Dataset, highest_ratio: float, rule: ByHash = ALWAYS
+) -> Candidacy:
     """What the champion's alerts at the site leave to candidates.
+
+    They are counted on stays that its network did not learn from, as those of people to come, if
+    there are any.
 
     Args:
         champion: the bundle in force.
         known: the stays of the site that candidates learn from.
         highest_ratio: of alert starts over the champion's, that the gate lets through.
+        rule: of the run's split; that of every run by default.
     """
-    starts = predict(build.build(champion), known).scored().alert_starts
+    others = known.stays[~learned_from(champion.manifest, known.cohort)[known.stays]]
+    counted = replace(known, stays=others) if len(others) else known
+    starts = predict(build.build(champion), counted).scored().alert_starts
     most = most_alerts(int(starts.sum()), len(starts) / 24, highest_ratio)
-    return Candidacy(most, frozenset(known.cohort.patient_ids))
+    return Candidacy(most, frozenset(known.cohort.patient_ids), rule)
 
 
 def most_alerts(n_starts: int, patient_days: float, highest_ratio: float) -> float:

@@ -1,9 +1,12 @@
 """Gates of a promotion: what must hold before a candidate takes over from the champion.
 
-"Not worse" is shown, not assumed: the lower end of the paired difference must be above a margin.
-Margins follow what so many septic stays can show. With 343 septic stays, an equally good model
-passes 0.02 of utility in nine of ten cases, and one that is 0.02 worse in one of twenty. A gate
-that the stays are too few for is `insufficient`, not `fail`; either keeps the champion.
+Two gates, of utility and of AUROC on the deciding stays, show that a candidate is not worse: the
+lower end of the paired difference must be above a margin. Margins follow what so many septic stays
+can show. With 343 septic stays, an equally good model passes 0.02 of utility in nine of ten cases,
+and one that is 0.02 worse in one of twenty. Two others, of the newest weeks and of subgroups, have
+too few stays for that, and look for a loss: they close where one above the margin is shown, by the
+upper end. That they are open shows nothing. A gate that the stays are too few for is
+`insufficient`, not `fail`; either keeps the champion.
 """
 
 from __future__ import annotations
@@ -52,10 +55,11 @@ class Limits:
         most_alerts: alert starts per patient-day.
         sensitivity_drop: share of the septic stays that may lose their alert.
         least_septic_newest: septic stays that the newest weeks need; 0: they are not asked.
-        newest_margin: utility that may be lost on the newest weeks.
+        newest_margin: a loss of utility on the newest weeks above it, if shown, closes the gate.
         newest_observed_expected: as above, on the newest weeks.
-        least_septic_subgroup: septic stays below which a subgroup is listed and not judged.
-        subgroup_drop: AUROC that a subgroup may lose.
+        least_septic_subgroup: septic stays below which a subgroup is listed and not judged; 0:
+            subgroups are not asked.
+        subgroup_drop: a loss of AUROC in a subgroup above it, if shown, closes the gate.
         labelled_share: least share of the stays of a month with an outcome.
     """
 
@@ -175,7 +179,7 @@ def gates(evidence: Evidence, limits: Limits = DEFAULT) -> list[Gate]:
         _reason(evidence, limits),
         _calibration(evidence, limits),
         _alerts(evidence, limits),
-        _subgroups(evidence, limits),
+        *_subgroups(evidence, limits),
         *_newest(evidence, limits),
     ]
 
@@ -212,19 +216,26 @@ def _provenance(evidence: Evidence, limits: Limits) -> list[Gate]:
     return closed
 
 
-def _subgroups(evidence: Evidence, limits: Limits) -> Gate:
+def _subgroups(evidence: Evidence, limits: Limits) -> list[Gate]:
+    """Closed where a subgroup is shown to lose too much, and where none is large enough for it."""
+    if not limits.least_septic_subgroup:
+        return []
     judged = {
         name: group
         for name, group in evidence.subgroups.items()
-        if group.n_septic >= limits.least_septic_subgroup
+        if group.n_septic >= limits.least_septic_subgroup and not math.isnan(group.high)
     }
     fallen = [name for name, group in judged.items() if group.high < -limits.subgroup_drop]
     few = [name for name in evidence.subgroups if name not in judged]
     text = f"{len(judged)} with {limits.least_septic_subgroup} septic stays or more judged"
     text += f"; too few to judge: {', '.join(few)}" * bool(few)
+    drop = f"a loss of AUROC above {limits.subgroup_drop:g}"
+    if not judged:
+        return [Gate("subgroups", Verdict.INSUFFICIENT, f"nothing judged; {text}")]
     if fallen:
-        text = f"AUROC fell by more than {limits.subgroup_drop:g}: {', '.join(fallen)}; {text}"
-    return Gate("subgroups", Verdict.FAIL if fallen else Verdict.PASS, text)
+        text = f"{drop} is shown: {', '.join(fallen)}; {text}"
+        return [Gate("subgroups", Verdict.FAIL, text)]
+    return [Gate("subgroups", Verdict.PASS, f"{drop} is not shown; {text}")]
 
 
 def _newest(evidence: Evidence, limits: Limits) -> list[Gate]:
@@ -237,11 +248,13 @@ def _newest(evidence: Evidence, limits: Limits) -> list[Gate]:
         text = f"{n_septic} septic stays in them, {limits.least_septic_newest} are needed"
         return [Gate(name, Verdict.INSUFFICIENT, text)]
     ratio, (low, high) = newest.observed_expected, limits.newest_observed_expected
+    is_fallen = newest.utility.high < -limits.newest_margin
     text = (
-        f"{newest.n_septic} septic stays: utility difference [{newest.utility.low:+.3f}, "
-        f"{newest.utility.high:+.3f}], observed over expected {ratio:.2f}"
+        f"a loss of utility above {limits.newest_margin:g} is {'not ' * (not is_fallen)}shown with "
+        f"{newest.n_septic} septic stays: difference [{newest.utility.low:+.3f}, "
+        f"{newest.utility.high:+.3f}]; observed over expected {ratio:.2f}"
     )
-    is_right = newest.utility.high >= -limits.newest_margin and low <= ratio <= high
+    is_right = not is_fallen and low <= ratio <= high
     return [Gate(name, Verdict.PASS if is_right else Verdict.FAIL, text)]
 
 

@@ -15,7 +15,14 @@ from pathlib import Path
 from typing import Annotated, Final, Literal
 
 from annotated_types import Ge, Le
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from streamer.process.environment import fault_lines
 from trainer.atomic import write_atomically
@@ -25,6 +32,8 @@ from trainer.registry.gates import Limits
 FILE: Final = "policy.toml"
 ACCEPTED: Final = "policy.accepted.json"
 NO_FILE: Final = "default"
+LEAST_SUBGROUP: Final = 20
+"""Of fewer septic stays an interval of AUROC is so wide that it shows no loss."""
 
 Low = Annotated[float, Ge(0.2), Le(1)]
 High = Annotated[float, Ge(1), Le(5)]
@@ -61,7 +70,7 @@ class Reason(_Section):
 
 
 class Newest(_Section):
-    """The newest weeks, a second opinion."""
+    """The newest weeks, a second opinion: a loss that is shown closes the gate."""
 
     days: float = Field(default=56, ge=1, le=365)
     utility_margin: float = Field(default=0.05, gt=0, le=0.1)
@@ -85,10 +94,17 @@ class Alerts(_Section):
 
 
 class Subgroups(_Section):
-    """Nobody is hidden in an average."""
+    """Nobody is hidden in an average: a loss that is shown closes the gate."""
 
-    least_septic: int = Field(default=50, ge=20, le=10_000)
+    least_septic: int = Field(default=50, ge=0, le=10_000)
     auroc_drop: float = Field(default=0.03, gt=0, le=0.1)
+
+    @field_validator("least_septic")
+    @classmethod
+    def _of_enough_stays(cls, least: int) -> int:
+        if 0 < least < LEAST_SUBGROUP:
+            raise ValueError(f"{least} is below {LEAST_SUBGROUP}; 0: subgroups are not asked")
+        return least
 
 
 class Pace(_Section):

@@ -1,7 +1,8 @@
 """Promotion: candidate and champion on the same patients, and the evidence for the gates.
 
-These patients are a side of their own (``data.split.decides``): neither model was fitted on them,
-and no figure that is reported as one of test patients rests on them.
+These patients are a side of their own (``data.split.decides``), and no figure that is reported as
+one of test patients rests on them. A bundle may be of another split: whom either of the two lists
+among those that it was fitted, stopped or calibrated on is left out.
 """
 
 from __future__ import annotations
@@ -62,7 +63,7 @@ class Comparison:
             return [f"not compared with {self.champion[:12]}: {self.why}"]
         ours, theirs = self.evidence.candidate, self.evidence.champion
         return [
-            f"on {self.n_patients:,} patients whom neither was fitted on ({self.n_septic} septic), "
+            f"on {self.n_patients:,} stays that neither was fitted on ({self.n_septic} septic), "
             f"{self.champion[:12]} and this one: "
             + ", ".join(
                 f"{name} {theirs[key]:.3f} and {ours[key]:.3f}, difference "
@@ -81,10 +82,12 @@ def compare_bundles(
 ) -> Comparison:
     """Compares two bundles on those of the held-out patients that neither was fitted on.
 
+    Each bundle says itself whom it was fitted on: no split is trusted to have kept them apart.
+
     Args:
         candidate: the new bundle.
         champion: the bundle in force.
-        held_out: patients that the candidate was not fitted on.
+        held_out: patients to compare on.
         n_bootstrap: replicates of the paired interval.
         limits: say which gain counts, and which subgroups are large enough.
     """
@@ -92,8 +95,10 @@ def compare_bundles(
         stays, why = held_out.stays, "it is the champion itself"
     else:
         stays, why = unseen_by(champion, held_out.cohort, held_out.stays), ""
-    if not why and is_locked(champion):
-        why = "whom the champion was fitted on is kept under a key that is not here"
+        stays = unseen_by(candidate, held_out.cohort, stays)
+    for name, bundle in (("champion", champion), ("candidate", candidate)):
+        if not why and is_locked(bundle):
+            why = f"whom the {name} was fitted on is kept under a key that is not here"
     n_septic = int(held_out.cohort.septic[stays].sum())
     if not why and n_septic < LEAST_SEPTIC:
         why = "no septic patient is held out from both"
@@ -162,6 +167,8 @@ def _by_subgroup(
     n_bootstrap: int,
 ) -> dict[str, Subgroup]:
     """Each subgroup's septic stays, and the difference of AUROC where they are enough."""
+    if not limits.least_septic_subgroup:
+        return {}
     judged, septic = {}, _septic(scored[0])
     for name, stays in groups.items():
         n_septic, low, high = int(septic[stays].sum()), np.nan, np.nan

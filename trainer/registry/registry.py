@@ -32,7 +32,7 @@ from streamer.core.reasons import Refusal
 from streamer.process.audit import audited, record
 from trainer.atomic import sync_folder, write_atomically
 from trainer.errors import Quarantined, UnknownModel
-from trainer.registry.aliases import Aliases, promoted, replayed, rolled_back, withdrawn
+from trainer.registry.aliases import Aliases, promoted, replayed, rolled_back, unwritten, withdrawn
 from trainer.registry.history import History, HistoryEntry
 from trainer.registry.keys import SigningKey, save_signed
 
@@ -77,11 +77,10 @@ class Registry:
 
     def champion_days(self, now: datetime) -> float:
         """Days since the champion was promoted; 0 where the history does not say."""
-        champion = self.aliases().champion
         times = [
             entry["time"]
-            for entry in self.history()
-            if entry["what"] in ("promoted", "rolled back") and entry["model"] == champion
+            for entry in self.history_of(self.aliases().champion or "")
+            if entry["what"] in ("promoted", "rolled back")
         ]
         return (now - datetime.fromisoformat(times[-1])).total_seconds() / 86_400 if times else 0.0
 
@@ -318,7 +317,13 @@ class Registry:
         with (self.folder / ".lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             self._rename_old()
+            self._complete_history()
             yield
+
+    def _complete_history(self) -> None:
+        """Adds the line of a change that ended, with its process, before it was written."""
+        if (missing := unwritten(self.aliases(), self.history())) is not None:
+            self._note(*missing, "noted late: the process that did it ended before")
 
     def _rename_old(self) -> None:
         """Gives bundles of earlier versions, named by twelve digits, their whole ids as names."""

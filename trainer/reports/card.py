@@ -2,40 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Final
 
-from streamer.bundles.manifest import FORECAST, Figures
+from streamer.bundles.manifest import FORECAST, Figures, is_of_stay
 from streamer.core.model import ID_DIGITS
-from streamer.core.own_variables import read_own
-from streamer.core.variables import VARIABLES
+from trainer.decisions.chosen_stays import VALIDATION
 from trainer.forecast.table import forecast_rows
-from trainer.reports.provenance_words import VALIDATION, chosen_on, provenance_words
-
-SHOWN: Final = {
-    "utility": "normalised utility (PhysioNet 2019)",
-    "auroc": "AUROC, hours",
-    "auprc": "AUPRC, hours",
-    "patient_auroc": "AUROC, patients (highest risk of the stay)",
-    "ppv_at_80_sensitivity": "precision at 80 % sensitivity, hours",
-    "ece": "expected calibration error",
-    "brier": "Brier score",
-    "calibration_slope": "calibration slope",
-    "calibration_intercept": "calibration intercept, beside that slope",
-    "alerts_per_patient_day": "alert starts per patient-day",
-    "alert_sensitivity": "septic stays in which an alert starts from 48 hours before onset on",
-    "alert_ppv": "share of alert starts that are such alerts",
-    "lead_hours_median": "median lead of a found onset, hours",
-    "alerted_within_48h": "septic stays under an alert at any time from 48 hours before onset on",
-    "alerted_at_onset": "septic stays under an alert at onset",
-    "non_septic_stays_alerted": "other stays with an alert at any time",
-    "non_septic_hours_alerted": "hours of other stays under an alert",
-}
-"""Every metric of the manifest, with its name for readers."""
-
-SHORT: Final = ("utility", "auroc", "auprc", "calibration_slope", "alerts_per_patient_day")
-"""The metrics that the subgroup table has room for."""
+from trainer.reports.metric_words import SHORT, figure, interval, shown_metrics
+from trainer.reports.outcome_words import outcome_words
+from trainer.reports.provenance_words import chosen_on, provenance_words
 
 _CHALLENGE: Final = """\
 PhysioNet/Computing in Cardiology Challenge 2019, hospitals A and B, licence CC BY 4.0. Cite: Reyna
@@ -47,15 +23,6 @@ _OTHER: Final = """\
 Data of the institution that trained this bundle. Its licence and the consent to its use are that
 institution's to state."""
 
-_SEPSIS_LABEL: Final = """\
-That the label is right. It is Sepsis-3 from orders and cultures, and its onset is uncertain by
-  hours. Records of septic stays stop some 3 hours after onset, so hours later than that are hardly
-  represented."""
-
-_OWN_LABEL: Final = """\
-That the label is right: {outcome}. In this card a *septic* stay is one with this outcome, *onset*
-  is its hour, and the utility is that of the sepsis challenge, which was not made for it."""
-
 _TEMPLATE: Final = """\
 # Model card: hourly {title}
 
@@ -63,10 +30,8 @@ _TEMPLATE: Final = """\
 An encoder of the hour (two layers of {encoder} units) and an LSTM ({hidden} units, layers:
 {layers}), stepped once an hour for each ICU stay. It sees
 {inputs}, whether and how long ago each was measured, their trends, and
-age, sex, kind of ICU and hours since hospital admission. Its 6 h risk learned from {target}
-patients. It gives three calibrated probabilities:
-that {outcome} comes within 6 hours or has happened,
-{longer}. It runs strictly forwards in time: nothing after an hour is used for
+age, sex, kind of ICU and hours since hospital admission. Its {first} learned from {target}
+patients. It gives {risks} It runs strictly forwards in time: nothing after an hour is used for
 that hour.
 
 Intended use: research on early warning, retrospective and in silent mode, as decision support that
@@ -101,7 +66,7 @@ Subgroups (all hospitals together; small groups have wide intervals):
 What it is worth at a hospital that it was not trained at is not known from these figures.
 Use it there in this order, and let the figures of your own patients decide each step:
 1. **Silent first**: run it where nobody is paged, keep what streams by and the outcomes
-   (`trainer archive run`), and look at utility, AUROC, calibration and alerts on your own stays.
+   (`trainer archive run`), and look at {looked_at}, calibration and alerts on your own stays.
 2. **Recalibrate** (`trainer recalibrate`, from 20 septic stays on): calibration, thresholds and
    alert budget for your share of septic patients. It does not mend a ranking that is poor.
 3. **Retrain** on your stays (`trainer run`, `trainer fit --from`), judged on patients that serve
@@ -115,8 +80,7 @@ Use it there in this order, and let the figures of your own patients decide each
 - {label_note}
 - Values as a hospital sees them live. The data are hourly bins written afterwards; late results and
   corrections are not in them.
-- The longer horizons (24 h, 48 h) count a stay that ended without sepsis as negative to its last
-  hour.
+{label_limit}
 - Chance in the fit itself: it is one, with one seed. The intervals are of other patients.
 - The calibration slope and intercept hold for the share of septic patients found here. Elsewhere,
   calibrate again.
@@ -127,7 +91,7 @@ kept. The whole recipe, the scaling and every figure are in `manifest.json`.
 """
 
 _RULES: Final = """\
-- **positive** above {threshold:.4f}: best official utility on {patients} patients.
+- **positive** above {threshold:.4f}: {best} on {patients} patients.
 - **alert** (medium) above {medium:.4f}: detects most septic stays within {budget} alert starts per
   patient-day on {patients} patients ({cost:.2f} there, {sensitivity:.0%} of septic stays detected).
 - **high** above {high:.4f}: {high_words}.
@@ -143,9 +107,8 @@ values on this card are in force. Intended use and limits are as below.
 ## The site's data
 {n_patients:,} stays ({n_septic:,} septic, {n_rows:,} hours). Fingerprint `{fingerprint}`. Their
 licence and the consent to their use are the site's to state. {n_chosen:,} of
-them ({n_chosen_septic:,} septic) were the validation patients{seen}. The figures
-are those of the other {n_judged:,} ({n_judged_septic:,} septic), who are on the test side of the
-bundle's split.
+them ({n_chosen_septic:,} septic) were the validation stays{seen}. The figures
+are those of {n_judged:,} stays of the test side ({n_judged_septic:,} septic).{left_out}
 
 ## Figures on the site's held-out patients
 In brackets the 95 % interval of a bootstrap over patients ({n_bootstrap} replicates). The last
@@ -187,13 +150,9 @@ def write_card(about: Figures, thresholds: dict[str, float], on_public_data: boo
         for side, counts in data["sides"].items()
     )
     columns = {"all": test} | {f"hospital {name}": part for name, part in test["by_site"].items()}
-    words = _outcome(about.get("task"))
+    shown = shown_metrics(about)
     return _TEMPLATE.format(
-        inputs=words["inputs"],
-        title=words["title"],
-        outcome=words["outcome"],
-        longer=words["longer"],
-        label_note=words["label_note"],
+        **outcome_words(about),
         **{name: recipe[name] for name in ("encoder", "hidden", "layers", "teacher_share", "salt")},
         source=_CHALLENGE if on_public_data else _OTHER,
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
@@ -204,43 +163,15 @@ def write_card(about: Figures, thresholds: dict[str, float], on_public_data: boo
         n_test_septic=test["n_septic"],
         n_test_rows=test["n_rows"],
         n_bootstrap=about["metrics"]["n_bootstrap"],
-        table=_table(columns, tuple(SHOWN), SHOWN),
-        subgroup_table=_table_of_groups(about["metrics"]["subgroups"]),
+        table=_table(columns, shown),
+        subgroup_table=_table_of_groups(
+            about["metrics"]["subgroups"], [name for name in SHORT if name in shown]
+        ),
         forecast=_forecast(about["metrics"].get(FORECAST)),
-        rules=_rules(thresholds, about["alert_budget"], chosen_on(about)),
+        rules=_rules(thresholds, about, chosen_on(about)),
         **{name: about["versions"][name] for name in ("vigil", "torch", "numpy")},
         **{name: about["training"][name] for name in ("epochs", "best_epoch")},
     )
-
-
-def _outcome(task: Mapping[str, object] | None) -> dict[str, str]:
-    """The words of a card that depend on the task."""
-    if task is None:
-        return {
-            "inputs": f"{len(VARIABLES)} vital signs and laboratory values",
-            "title": "sepsis risk",
-            "outcome": "onset of sepsis (Sepsis-3, as the challenge labels it)",
-            "longer": "within 24 and within 48 hours",
-            "label_note": _SEPSIS_LABEL,
-        }
-    named = cast(Mapping[str, object], task["variables"])
-    _, middle, long = cast(Sequence[int], task.get("horizons", (6, 24, 48)))
-    return {
-        "inputs": f"{len(named)} vital signs and laboratory values{_own_variables(task)}",
-        "title": f"risk: {task['outcome']}",
-        "outcome": f"the outcome ({task['outcome']})",
-        "longer": f"within {middle} and within {long} hours",
-        "label_note": _OWN_LABEL.format(outcome=task["outcome"]),
-    }
-
-
-def _own_variables(task: Mapping[str, object]) -> str:
-    """The variables that the task defines, with units and limits; empty without any."""
-    own = [
-        f"{v.display} in {v.ucum} from {v.low:g} to {v.high:g}"
-        for v in read_own(task.get("new_variables", {}))
-    ]
-    return f"\n(the task's own: {'; '.join(own)})" if own else ""
 
 
 def write_site_card(
@@ -262,33 +193,50 @@ def write_site_card(
     made, after = about["recalibration"], about["metrics"]["test"]
     data, chosen, judged = made["data"], made["chosen_on"], made["judged_on"]
     lines = ["| | before | after | difference |", "|---|---|---|---|"]
-    for name, words in SHOWN.items():
+    for name, words in shown_metrics(about).items():
         cells = figure(before, name), figure(after, name), interval(difference_ci[name], name)
         lines.append(f"| {words} | " + " | ".join(cells) + " |")
     seen = made["chosen_on_seen"]
     new = _SITE_TEMPLATE.format(
-        title=_outcome(about.get("task"))["title"],
+        title=outcome_words(about)["title"],
         source=made["from"][:ID_DIGITS],
         **{name: data[name] for name in ("n_patients", "n_septic", "n_rows")},
         fingerprint=data["sha256"][:16],
         n_chosen=chosen["n_patients"],
         n_chosen_septic=chosen["n_septic"],
-        seen=f"; the network was fitted on {seen:,} of these" if seen else "",
+        seen=f"; the bundle before was stopped or calibrated on {seen:,} of these" if seen else "",
+        left_out=_left_out_of_site(about),
         n_judged=judged["n_patients"],
         n_judged_septic=judged["n_septic"],
         n_bootstrap=about["metrics"]["n_bootstrap"],
         table="\n".join(lines),
-        rules=_rules(thresholds, about["alert_budget"], VALIDATION),
+        rules=_rules(thresholds, about, VALIDATION),
     )
     return new + "".join(
         f"#{line}" if line.startswith("#") else line for line in card.splitlines(keepends=True)
     )
 
 
-def _rules(thresholds: dict[str, float], budget: Figures, patients: str) -> str:
-    never_high = thresholds["high"] >= 1
+def _left_out_of_site(about: Figures) -> str:
+    """The stays of the site that nothing rests on; empty where there are none."""
+    made = about["recalibration"]
+    n_used = made["chosen_on"]["n_patients"] + made["judged_on"]["n_patients"]
+    n = made["data"]["n_patients"] - n_used
+    if n <= 0:
+        return ""
+    why = "the bundle before was fitted on them"
+    if (about.get("split") or {}).get("decided"):
+        why = f"they decide on promotions, or {why}"
+    return f"\n{n:,} more are left out of both: {why}."
+
+
+def _rules(thresholds: dict[str, float], about: Figures, patients: str) -> str:
+    never_high, budget = thresholds["high"] >= 1, about["alert_budget"]
     return _RULES.format(
         **thresholds,
+        best="most sensitivity and specificity of hours together"
+        if is_of_stay(about)
+        else "best official utility",
         patients=patients,
         high_words="never, since too few stays would tell it apart from medium"
         if never_high
@@ -299,44 +247,14 @@ def _rules(thresholds: dict[str, float], budget: Figures, patients: str) -> str:
     )
 
 
-def figure(figures: Mapping[str, Any], name: str) -> str:
-    """A metric as text, with its interval where there is one.
-
-    >>> figure({"auroc": 0.8312, "auroc_ci": [0.81, 0.85]}, "auroc")
-    '0.831 [0.810, 0.850]'
-    """
-    value, ends = figures.get(name), figures.get(f"{name}_ci")
-    if value is None:
-        return "none"
-    shown = f"{value:.{_digits(name)}f}"
-    if ends is None or None in ends:
-        return shown
-    return f"{shown} {interval(ends, name)}"
-
-
-def interval(ends: Sequence[float], name: str) -> str:
-    """An interval of a metric as text; empty where there is none.
-
-    >>> interval([0.81, 0.85], "auroc")
-    '[0.810, 0.850]'
-    """
-    if any(math.isnan(end) for end in ends):
-        return ""
-    return f"[{ends[0]:.{_digits(name)}f}, {ends[1]:.{_digits(name)}f}]"
-
-
-def _digits(name: str) -> int:
-    return 1 if name == "lead_hours_median" else 4 if name in ("ece", "brier") else 3
-
-
-def _table(columns: dict[str, Figures], rows: tuple[str, ...], words: dict[str, str]) -> str:
+def _table(columns: dict[str, Figures], shown: Mapping[str, str]) -> str:
     lines = ["| | " + " | ".join(columns) + " |", "|---|" + "---|" * len(columns)]
     for name in ("n_patients", "n_septic"):
         counts = " | ".join(f"{part[name]:,}" for part in columns.values())
         lines.append(f"| {'stays' if name == 'n_patients' else 'septic stays'} | {counts} |")
-    for name in rows:
+    for name, words in shown.items():
         cells = " | ".join(figure(part, name) for part in columns.values())
-        lines.append(f"| {words[name]} | {cells} |")
+        lines.append(f"| {words} | {cells} |")
     return "\n".join(lines)
 
 
@@ -348,13 +266,13 @@ def _forecast(forecast: Figures | None) -> str:
     return _FORECAST.format(table="\n".join(lines))
 
 
-def _table_of_groups(groups: dict[str, Figures]) -> str:
+def _table_of_groups(groups: dict[str, Figures], shown: Sequence[str]) -> str:
     if not groups:
         return "None: no subgroup here holds enough septic stays to be measured."
-    head = ("group", "stays", "septic", *(name.replace("_", " ") for name in SHORT))
+    head = ("group", "stays", "septic", *(name.replace("_", " ") for name in shown))
     lines = ["| " + " | ".join(head) + " |", "|---" * len(head) + "|"]
     for name, part in groups.items():
         cells = [f"{part['n_patients']:,}", f"{part['n_septic']:,}"]
-        cells += [figure(part, metric) for metric in SHORT]
+        cells += [figure(part, metric) for metric in shown]
         lines.append(f"| {name} | " + " | ".join(cells) + " |")
     return "\n".join(lines)

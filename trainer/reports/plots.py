@@ -56,7 +56,7 @@ def plot_roc(
         label: (R,) 0 or 1, both must occur.
         risk: (R,) score of each hour.
         folder: an existing folder.
-        whose: the patients, and how many.
+        whose: the stays, and how many.
     """
     points = curve(label, risk)
     figure, axes = blank(f"ROC, every hour\n{whose}", "1 - specificity", "sensitivity")
@@ -85,7 +85,7 @@ def plot_precision_recall(
         points.sensitivity[shown],
         points.precision[shown],
         color=INK,
-        drawstyle="steps-post",
+        drawstyle="steps-pre",  # each more of recall has the precision that it is reached with
         label=f"AUPRC {auprc(label, risk):.3f}",
     )
     share = float(np.mean(label == 1))
@@ -109,7 +109,10 @@ def plot_reliability(
     )
     error = expected_calibration_error(label, risk)
     drawn = share > 0
-    axes.plot(mean[drawn], share[drawn], "-o", color=INK, label=f"ECE {error:.4f}")
+    name = f"ECE {error:.4f}"
+    if n_without := int((~drawn).sum()):  # a logarithmic axis has no 0
+        name += f"; {n_without} of {len(share)} bins have no positive hour and no point"
+    axes.plot(mean[drawn], share[drawn], "-o", color=INK, label=name)
     both = np.concatenate([mean[mean > 0], share[drawn]])
     span = (0.7 * float(both.min()), min(1.0, 1.4 * float(both.max()))) if len(both) else (0.01, 1)
     axes.plot(span, span, color=_QUIET, linestyle=":", label="perfect")
@@ -124,6 +127,7 @@ def plot_utility(
     chosen: float,
     folder: Path,
     whose: str,
+    measure: str = "utility",
 ) -> Path:
     """Draws ``utility.png``: normalised utility against threshold, as of ``utility_curve``.
 
@@ -132,18 +136,21 @@ def plot_utility(
         utilities: (K,) of "positive above the threshold".
         chosen: the threshold in the bundle.
         folder: an existing folder.
-        whose: the patients on whom it is chosen, and how many.
+        whose: the stays on which it is chosen, and how many.
+        measure: that it is chosen by, where that is not the utility.
     """
     figure, axes = blank(
-        f"Utility against threshold, which is chosen on\n{whose}",
+        f"{measure.capitalize()} against threshold, which is chosen on\n{whose}",
         "threshold (risk)",
-        "normalised utility",
+        "normalised utility" if measure == "utility" else measure,
     )
     shown = thinned(len(thresholds))
     shown = shown[thresholds[shown] > 0]
     axes.plot(thresholds[shown], utilities[shown], color=INK)
     at = float(utilities[np.abs(thresholds - chosen).argmin()])
-    axes.axvline(chosen, color=MARK, linestyle=":", label=f"chosen: {chosen:.4f}, utility {at:.3f}")
+    axes.axvline(
+        chosen, color=MARK, linestyle=":", label=f"chosen: {chosen:.4f}, {measure} {at:.3f}"
+    )
     axes.axhline(0, color=_QUIET, linewidth=0.8)
     axes.set(xscale="log")
     return _with_legend(figure, folder / "utility.png")
@@ -157,7 +164,7 @@ def plot_alerts(scored: Scored, folder: Path, whose: str) -> Path:
     Args:
         scored: the stays with their alerts.
         folder: an existing folder.
-        whose: the patients, and how many.
+        whose: the stays, and how many.
     """
     hours = hours_from_onset(scored.label, scored.starts)
     figure, axes = blank(f"Stays under an alert\n{whose}", "hours from onset", "share of stays")
@@ -173,17 +180,18 @@ def plot_alerts(scored: Scored, folder: Path, whose: str) -> Path:
     others = np.isneginf(hours)
     if others.any():
         part = float(scored.alert_on[others].mean())
-        axes.axhline(part, color=_QUIET, linestyle=":", label=f"other stays, any hour: {part:.2f}")
+        name = f"hours of other stays under an alert: {part:.2f}"
+        axes.axhline(part, color=_QUIET, linestyle=":", label=name)
     axes.axvline(0, color=_QUIET, linewidth=0.8)
     axes.set(ylim=(0, 1.01))
     return _with_legend(figure, folder / "alerts.png")
 
 
-def people(what: str, label: NDArray[np.integer], starts: NDArray[np.int64], kind: str) -> str:
-    """The patients of a picture, and how many.
+def counted(what: str, label: NDArray[np.integer], starts: NDArray[np.int64], kind: str) -> str:
+    """The stays of a picture, and how many.
 
-    >>> people("test patients", np.array([0, 0, 1]), np.array([0, 1, 3]), "septic")
-    '2 test patients, 1 septic'
+    >>> counted("test stays", np.array([0, 0, 1]), np.array([0, 1, 3]), "septic")
+    '2 test stays, 1 septic'
     """
     n_positive = int((np.maximum.reduceat(label, starts[:-1]) == 1).sum())
     return f"{len(starts) - 1:,} {what}, {n_positive:,} {kind}"

@@ -7,12 +7,15 @@ from typing import Any, Final
 
 from streamer.bundles.manifest import Figures
 from streamer.core.model import ID_DIGITS
+from trainer.decisions.chosen_stays import BOTH, VALIDATION, whose
 from trainer.decisions.operating_point import enough_to_choose
 
-VALIDATION: Final = "validation"
-_BOTH: Final = "training and validation"
 _DECIDED: Final = "\nThose of them who decide on promotions are left out of the figures."
 _KNOWN: Final = "\nThose of them whom the bundle before was fitted on are left out of the figures."
+_EITHER: Final = (
+    "\nThose of them who decide on promotions, or whom the bundle before was fitted on, are left "
+    "out\nof the figures."
+)
 
 
 def provenance_words(about: Figures) -> dict[str, str]:
@@ -31,8 +34,11 @@ def provenance_words(about: Figures) -> dict[str, str]:
 
 
 def chosen_on(about: Figures) -> str:
-    """The sides that calibration and thresholds were chosen on."""
-    return VALIDATION if enough_to_choose(_septic_validation_stays(about)) else _BOTH
+    """Whose stays calibration and thresholds were chosen on."""
+    kept = about.get("chosen_on")
+    if kept is not None:
+        return whose(kept)
+    return VALIDATION if enough_to_choose(_septic_validation_stays(about)) else BOTH
 
 
 def _septic_validation_stays(about: Figures) -> int:
@@ -41,7 +47,7 @@ def _septic_validation_stays(about: Figures) -> int:
 
 def _left_out(about: Figures) -> str:
     if (about.get("split") or {}).get("decided"):
-        return _DECIDED
+        return _EITHER if "started_from" in about else _DECIDED
     n_measured = about["metrics"]["test"]["n_patients"]
     fewer = n_measured < about["data"]["sides"]["test"]["n_patients"]
     return _KNOWN * (fewer and "started_from" in about)
@@ -77,11 +83,25 @@ def _chosen(about: Figures) -> str:
         )
     if chosen_on(about) == VALIDATION:
         return f"{scaling}; stopping, calibration and thresholds from validation\npatients alone."
+    kept = about.get("chosen_on")
+    if kept is not None and kept["sides"] == VALIDATION:
+        return (
+            f"{scaling}; stopping from validation patients alone.\n"
+            f"Calibration and thresholds come from {kept['n_patients']:,} stays of the site among "
+            f"these ({kept['n_septic']:,} septic)."
+        )
     seen = "risks may be too extreme."
     if "started_from" in about:
         seen = "each fifth as networks see it that did not learn from it."
+        if kept is not None and kept["learned"]:
+            seen += "\nThe bundle before had learned from some of them: risks may be too extreme."
+    n_septic = _septic_validation_stays(about)
+    why = f"Only {n_septic} of these are septic"
+    if enough_to_choose(n_septic):
+        why = "The bundle before had learned from most of these"
+    own = "the site's own " * (kept is not None and kept["site"])
     return (
         f"{scaling}; stopping from validation patients alone.\n"
-        f"Only {_septic_validation_stays(about)} of these are septic, so calibration and "
-        f"thresholds come from training and\nvalidation patients together: {seen}"
+        f"{why}, so calibration and "
+        f"thresholds come from {own}training and\nvalidation patients together: {seen}"
     )

@@ -45,16 +45,22 @@ def to_choose_on(
     all known stays serve then; where a network went on from a bundle, as others see them that did
     not learn from them. A fit anew of so few stays is advised against, and looks for itself.
 
+    Stays that the bundle before learned from are left out, since each of these networks goes on
+    from it. Where the others are too few, all serve: risks may be too extreme, as the card says.
+
     Returns:
         the stays, and their logits ``(R, 3)``; ``None`` for those of the network itself.
     """
     split = material.split
-    if enough_to_choose(int(material.cohort.septic[split.validation].sum())):
-        return material.dataset(split.validation), None
-    known = material.dataset(np.sort(np.concatenate([split.train, split.validation])))
+    septic, known = material.cohort.septic, np.sort(np.concatenate([split.train, split.validation]))
+    validation, unlearned = map(material.not_learned, (split.validation, known))
+    if enough_to_choose(int(septic[validation].sum())):
+        return material.dataset(validation), None
     if material.start is None:
-        return known, None
-    return known, cross_fitted_logits(material, recipe, soft_labels, run, progress)
+        return material.dataset(known), None
+    chosen_on = unlearned if enough_to_choose(int(septic[unlearned].sum())) else known
+    unseen = cross_fitted_logits(material, recipe, soft_labels, run, progress)
+    return material.dataset(chosen_on), unseen
 
 
 def folds(cohort: Cohort, stays: NDArray[np.int64]) -> list[NDArray[np.int64]]:

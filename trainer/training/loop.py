@@ -17,6 +17,7 @@ from streamer.core.variables import BUILT_IN, VariableTable
 from streamer.datasets.cohort import Progress
 from trainer.data.batches import Batch, by_length, shuffled
 from trainer.data.dataset import Material
+from trainer.data.labels import is_of_stay
 from trainer.decisions.thresholds import best_utility
 from trainer.metrics.ranking import auprc, auroc
 from trainer.training.checkpoint import Checkpoint, Epoch, Run
@@ -206,6 +207,7 @@ def _validate(
 
     The score that decides is utility and AUROC together. The loss turns first, while the ranking
     of hours still improves; utility alone goes on rising when the ranking has begun to overfit.
+    The outcome of a whole stay has no utility by the hour: AUROC alone decides.
     """
     stays = material.split.validation
     side = material.cohort.take(stays)
@@ -224,5 +226,5 @@ def _validate(
         "validation_auroc": ranking,
         "validation_auprc": auprc(side.label, first),
         "validation_utility": utility,
-        "validation_score": utility + ranking,
+        "validation_score": ranking if is_of_stay(material.cohort) else utility + ranking,
     }

@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, TypeAlias
 
 from streamer.core.lstm_network import Architecture
+from streamer.datasets.cohort import Cohort
 from trainer.archive.stay_ids import DEFAULT_SALT
+from trainer.data.labels import is_of_stay
 from trainer.data.split import FRACTIONS
 
 KnobValue: TypeAlias = str | int | float | list[float]
@@ -39,7 +41,7 @@ FINE_TUNING: Final = (
     "warm_up_steps=10", "forecast_epochs=1",
 )  # fmt: skip
 """Knobs of a fit that goes on from a bundle. The encoder moves a little, by a quarter of the rate
-of a new one: with 100 septic stays of another hospital that gained 0.043 AUROC on its test
+of a new one: with 100 septic stays of another hospital that gained 0.042 AUROC on its test
 patients, and 0.002 with the encoder held still. At twice this rate and twice the epochs it was
 0.019 less on patients of that hospital who were neither learned from nor test patients; a teacher
 of so few stays gained nothing there with 100, 0.003 with 20. `docs/site-curve.md` has more."""
@@ -107,7 +109,7 @@ class Recipe:
     """Dropout of the LSTM's output: with this few positives, the strong end of the usual range."""
 
     reading_epochs: int = 6
-    """Epochs of the encoder, over single hours in random order. Whole stays alone, some 180 steps
+    """Epochs of the encoder, over single hours in random order. Whole stays alone, some 350 steps
     an epoch of hours that resemble each other, end 0.01 AUROC lower; half as many epochs 0.001."""
 
     batch_hours: int = 1024
@@ -222,6 +224,13 @@ class Recipe:
                     kind = f"{len(before)} numbers with commas between"
                 wrong.append(f"{name} must be {kind}, not {text}")
         return replace(self, **values), wrong
+
+    def fit_for(self, cohort: Cohort) -> Recipe:
+        """The recipe for an outcome of the whole stay: the utility by the hour says nothing of it.
+
+        Any other outcome has the recipe as it is.
+        """
+        return replace(self, utility_weight=0.0) if is_of_stay(cohort) else self
 
     def fine_tuning(self, network: Architecture, budget: float | None = None) -> Recipe:
         """The recipe that goes on from a network; its sizes are those of the network.

@@ -18,7 +18,7 @@ from trainer.data.split_rules import LEAST_FOLDS, fold
 from trainer.errors import InputError
 from trainer.fit import Stays, fit
 from trainer.progress import Reporter
-from trainer.reports.card import SHOWN as FIGURES
+from trainer.reports.metric_words import SHOWN as FIGURES
 from trainer.training.recipe import Recipe
 
 FILE: Final = "folds.json"

@@ -25,7 +25,7 @@ from trainer.data.split_rules import ByHash
 from trainer.errors import InputError, ResumeError
 from trainer.fit import Stays
 from trainer.progress import Reporter
-from trainer.reports.plots import people
+from trainer.reports.plots import counted
 from trainer.training.checkpoint import Epoch
 from trainer.training.loop import train
 from trainer.training.recipe import KnobValue, Recipe
@@ -54,6 +54,7 @@ class _MadeOf(TypedDict):
     recipe: dict[str, KnobValue]
     data: str
     features: str
+    split: dict[str, object]
     knobs: list[dict[str, KnobValue]]
     task: Mapping[str, object] | None
 
@@ -91,12 +92,15 @@ def tune(
     library = _optuna()
     stays = data if isinstance(data, Stays) else Stays(data)
     rule = stays.rule or ByHash(base.salt, base.fractions)
-    material, summary = gather(stays.read(reporter), rule, reporter)
+    cohort = stays.read(reporter)
+    base = base.fit_for(cohort)
+    material, summary = gather(cohort, rule, reporter)
     out.mkdir(parents=True, exist_ok=True)
     made_of: _MadeOf = {
         "recipe": base.to_json(),
         "data": summary["fitted_on"],
         "features": features.FEATURE_VERSION,
+        "split": dict(rule.to_json()),
         "knobs": [asdict(knob) for knob in knobs],
         "task": None if stays.task is None else stays.task.to_json(),
     }
@@ -108,7 +112,7 @@ def tune(
         values: dict[str, Any] = {knob.name: knob.suggest(trial) for knob in knobs}
         trial.set_user_attr("knobs", values)
         recipe = replace(base, **values)
-        soft_labels = _soft_labels(material, recipe, out, summary["fitted_on"], reporter)
+        soft_labels = _soft_labels(material, recipe, out, made_of, reporter)
 
         def report_epoch(epoch: Epoch) -> None:
             trial.set_user_attr("epochs", int(epoch["epoch"]))
@@ -132,7 +136,7 @@ def tune(
         reporter.say("stopped; the same command continues the search")
     part = material.cohort.take(material.split.validation)
     kind = "septic" if part.task is None else "with the outcome"
-    whose = people("validation patients", part.label, part.starts, kind)
+    whose = counted("validation stays", part.label, part.starts, kind)
     return replace(search_of(study, base), whose=whose)
 
 
@@ -220,12 +224,17 @@ def _cut_incomplete_line(file: Path, lock: Any) -> None:
 
 
 def _soft_labels(
-    material: Material, recipe: Recipe, out: Path, fitted_on: str, reporter: Reporter
+    material: Material, recipe: Recipe, out: Path, search: _MadeOf, reporter: Reporter
 ) -> SoftLabels:
     """The soft labels of a recipe's teacher, in a file that all trials with this teacher share."""
     if not recipe.teacher_share:
         return no_soft_labels(material.cohort.n_rows, material.built.shape[1])
-    made_of = {"data": fitted_on, "features": features.FEATURE_VERSION, **teacher_knobs(recipe)}
+    made_of = {
+        "data": search["data"],
+        "features": search["features"],
+        "split": search["split"],
+        **teacher_knobs(recipe),
+    }
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     file = out / f"teacher-{digest[:12]}.npz"
     soft_labels = SoftLabels.load(file, made_of)

@@ -260,7 +260,7 @@ class RedisStates:
         return f"{self._namespace}:homes:{{{self._topic}/h{number}}}:{log_id}"
 
     def _former_hash(self, log_id: str) -> str:
-        """The one hash of all homes that version 0.1 wrote; the version after this forgets it."""
+        """The one hash of all homes of builds of form 2; the version after this forgets it."""
         return f"{self._namespace}:homes:{{{self._topic}}}:{log_id}"
 
     def _former_homes(self, log_id: str, patients: Sequence[bytes]) -> dict[bytes, bytes]:

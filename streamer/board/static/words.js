@@ -2,6 +2,9 @@
 
 const SEPSIS = "sepsis";
 
+/** Ends an outcome that is of the whole stay: such a risk has no horizon. */
+const IN_THIS_STAY = " in this stay";
+
 /** Whether the model in force tells the risk of sepsis, as far as is known. */
 const isSepsis = (outcome) => (outcome ?? SEPSIS) === SEPSIS;
 
@@ -242,7 +245,9 @@ export const W = {
         "Vigil watches the values of each patient and estimates the risk that sepsis begins within six hours or has begun.",
         "An alert is a reason to look at the patient. It is not a diagnosis. Most alerts are not followed by sepsis, and sepsis can begin without an alert.",
       ] : [
-        `Vigil watches the values of each patient and estimates a risk within six hours: ${outcome}.`,
+        outcome.endsWith(IN_THIS_STAY)
+          ? `Vigil watches the values of each patient and estimates the risk of this outcome: ${outcome}.`
+          : `Vigil watches the values of each patient and estimates a risk within six hours: ${outcome}.`,
         "An alert is a reason to look at the patient. It is not a diagnosis. It may be wrong, and what it warns of can come without an alert.",
       ]),
       "Vigil is not a medical device. It must not be used to decide on treatment.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -62,7 +63,10 @@ def test_fold_status_export_and_erase(
     code, out, _ = run(monkeypatch, capfd, "archive", "fold", "--json")
     assert (code, json.loads(out)["n_stays"]) == (0, 8)
     code, out, _ = run(monkeypatch, capfd, "archive", "status", "--json")
-    assert (code, json.loads(out)["stays"]["labelled"]) == (0, 8)
+    seen = json.loads(out)
+    assert (code, seen["stays"]["labelled"]) == (0, 8)
+    months = sorted(seen["labelled_share"])
+    assert months
     exported = tmp_path / "out.parquet"
     assert run(monkeypatch, capfd, "archive", "export", str(exported))[0] == 0
     assert len(load_cohort([exported])) == 8
@@ -79,3 +83,5 @@ def test_fold_status_export_and_erase(
     assert "nothing is torn" in run(monkeypatch, capfd, "archive", "repair")[1]
     code, out, _ = run(monkeypatch, capfd, "archive", "status")
     assert "7 labelled" in out
+    shares = re.findall(r"^discharged in (\d{4}-\d\d): 100.0% have an outcome$", out, re.MULTILINE)
+    assert shares == months

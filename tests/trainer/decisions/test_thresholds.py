@@ -12,6 +12,7 @@ from trainer.decisions.thresholds import (
     best_utility_threshold,
     choose_alert_threshold,
     utility_curve,
+    youden_curve,
 )
 from trainer.metrics.definitions import lead_hours
 from trainer.metrics.utility import normalized_utility
@@ -28,6 +29,18 @@ def test_the_curve_is_the_utility_at_each_threshold(decimals: int) -> None:
         direct = normalized_utility(label, starts, risk > threshold)
         # Sums of a thousand doubles in another order.
         assert utility == pytest.approx(direct, rel=0, abs=1e-11)
+
+
+@pytest.mark.parametrize("decimals", [7, 2, 0])
+def test_the_other_curve_is_sensitivity_and_specificity_less_1(decimals: int) -> None:
+    label, _ = random_labels(1, 40)
+    risk = random_risks(label, 1, decimals)
+    thresholds, index = youden_curve(label, risk)
+    assert (np.diff(thresholds) < 0).all()
+    for threshold, value in zip(thresholds, index, strict=True):
+        called = risk > threshold
+        direct = called[label == 1].mean() + (~called)[label == 0].mean() - 1
+        assert value == pytest.approx(direct, rel=0, abs=1e-11)
 
 
 def test_no_threshold_does_better_than_the_one_chosen() -> None:

@@ -21,6 +21,9 @@ def test_it_learns_the_law_and_beats_the_last_value(material: Material, trained:
         by_hour = figures[name]
         assert by_hour["mae"][5] < 0.9 * by_hour["mae_last"][5]
         assert by_hour["mae_minus_last_ci"][5][1] < 0
+        low, high = by_hour["less_than_last_ci"][5]
+        share = 1 - by_hour["mae"][5] / by_hour["mae_last"][5]
+        assert 0 < low < share < high
         # Nothing beats the law, which is an autoregression; few patients teach it roughly.
         assert np.array(by_hour["mae"]) == pytest.approx(by_hour["mae_ar1"], rel=0.1)
         assert np.array(by_hour["coverage"]) == pytest.approx(0.8, abs=0.08)

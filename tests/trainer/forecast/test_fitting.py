@@ -44,6 +44,7 @@ def test_a_fit_gives_a_head_and_says_how_good_it_is(tmp_path: Path) -> None:
             for by_vital in (again.figures["forecast"], figures["test"])
         )
         assert ours == pytest.approx(theirs, abs=1e-3)  # coefficients are kept to six digits
+    assert not any(name.startswith("less_than") for name in figures["test"]["heart_rate"])
 
     assert (bundle.has_forecast, without.has_forecast) == (True, False)
     assert "Forecast of vital signs" in bundle.card

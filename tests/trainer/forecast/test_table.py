@@ -31,6 +31,8 @@ def test_a_gain_has_its_interval_where_there_is_one(figures: ForecastFigures) ->
     first, *_, last = (row[6] for row in forecast_rows(figures)[1:])
     assert first == "50.0% [40.0%, 60.0%]"
     assert last == "18.8%"
+    figures["heart_rate"]["less_than_last_ci"] = [[0.45, 0.56]] * 6
+    assert next(row[6] for row in forecast_rows(figures)[1:]) == "50.0% [45.0%, 56.0%]"
 
 
 def test_a_vital_sign_that_was_never_measured(figures: ForecastFigures) -> None:

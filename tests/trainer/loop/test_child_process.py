@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import threading
@@ -9,7 +10,9 @@ import pytest
 from redis import Redis
 
 from streamer.local import LocalStack
+from tests.support.local_servers import alive, start_parent
 from tests.support.synthetic_cohort import learnable_file
+from tests.support.wait import wait_until
 from trainer.loop import child_process
 from trainer.loop.child import NICENESS, Order, Report
 from trainer.loop.child_process import ChildEnd, Limits, NoReport, run_child
@@ -85,3 +88,34 @@ def test_the_session_of_a_child_gives_way_as_a_whole_and_no_other_does() -> None
         shell, capture_output=True, text=True, check=True, timeout=60, start_new_session=True
     )
     assert ran.stdout.splitlines() == ["True 0", f"{NICENESS} 19"]
+
+
+_HANGS = """
+import os, sys, time
+from pathlib import Path
+Path(sys.argv[1], "pid").write_text(str(os.getpid()))
+time.sleep(600)
+"""
+_TRAINS = """
+import sys, threading
+from pathlib import Path
+from trainer.loop import child_process
+from trainer.loop.child import Order
+child_process.CHILD = "hangs"
+limits = child_process.Limits()
+child_process.run_child(Order(sources=[]), Path(sys.argv[1]), None, threading.Event(), limits)
+"""
+
+
+def test_a_trainer_that_is_killed_takes_its_child_along(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "hangs.py").write_text(_HANGS)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), *sys.path]))
+    pid = tmp_path / "pid"
+    with start_parent(_TRAINS, str(tmp_path)) as trainer:
+        wait_until(lambda: pid.exists() and pid.read_text(), 60, "its child")
+        child = int(pid.read_text())
+        assert alive(child)
+        trainer.kill()
+        wait_until(lambda: not alive(child), 10, "the end of the child")

@@ -1,15 +1,19 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from streamer.bundles import build
 from streamer.bundles import bundle as bundles
-from streamer.bundles.bundle import SHIPPED
+from streamer.bundles.bundle import SHIPPED, Bundle
+from streamer.bundles.manifest import DataSummary, Manifest
 from tests.support.invented_ward import invented_ward
 from trainer.data.dataset import Dataset, build_features
+from trainer.data.learned_stays import learned_from
+from trainer.data.training_patients import SeenPatients
 from trainer.decisions.operating_point import LEAST_CHOSEN_ON
 from trainer.decisions.predictions import predict
 from trainer.registry.candidacy import Candidacy, candidacy, most_alerts
@@ -42,6 +46,29 @@ def test_alerts_of_the_champion_are_counted_on_the_sites_stays() -> None:
     expected = most_alerts(int(starts.sum()), ward.n_rows / 24, 1.5)
     asked = candidacy(champion, known, 1.5)
     assert (asked.most_alerts, asked.site) == (expected, frozenset(ward.patient_ids))
+
+
+def test_alerts_are_counted_on_stays_that_the_network_did_not_learn_from() -> None:
+    champion, ward = bundles.load(SHIPPED), invented_ward(60)
+    known = Dataset.whole(ward, build_features(ward))
+
+    def fitted_on(patients: list[str]) -> Bundle:
+        data: DataSummary = {"seen": SeenPatients.of(patients).to_text()}
+        manifest: Manifest = {**champion.manifest, "data": data}
+        manifest.pop("split")  # then it learned from all of them
+        bundle = replace(champion, manifest=manifest)
+        bundle.manifest["model"] = bundle.model_id
+        return bundle
+
+    half = fitted_on(ward.patient_ids[::2])
+    others = np.flatnonzero(~learned_from(half.manifest, ward))
+    assert 25 <= len(others) <= 30
+    starts = predict(build.build(champion), replace(known, stays=others)).scored().alert_starts
+    expected = most_alerts(int(starts.sum()), len(starts) / 24, 1.5)
+    asked = candidacy(half, known, 1.5)
+    assert (asked.most_alerts, asked.site) == (expected, frozenset(ward.patient_ids))
+    everybody = candidacy(fitted_on(ward.patient_ids), known, 1.5).most_alerts
+    assert everybody == candidacy(champion, known, 1.5).most_alerts != expected
 
 
 def test_thresholds_are_chosen_on_the_sites_stays_where_they_are_enough() -> None:

@@ -30,6 +30,7 @@ GOOD = Evidence(
     utility=Difference(0.004, 0.03, 0.008, 0.93),
     auroc=Difference(-0.004, 0.008, 0.003, 0.5),
     observed_expected=1.0,
+    subgroups={"female": Subgroup(120, -0.02, 0.02)},
 )
 
 SOON = Newest(40, Difference(-0.08, 0.06, 0.04, 0.3), observed_expected=1.1)
@@ -122,6 +123,10 @@ def test_the_newest_weeks_catch_a_catastrophe_and_must_have_stays_enough() -> No
     assert closed(archived) == {}
     fallen = replace(SOON, utility=Difference(-0.2, -0.06, 0.04, 0.0))
     assert closed(replace(archived, newest=fallen)) == {"newest weeks": Verdict.FAIL}
+    assert "a loss of utility above 0.05 is shown" in in_words(
+        gates(replace(archived, newest=fallen))
+    )
+    assert "a loss of utility above 0.05 is not shown" in gates(archived)[-1].text
     off = replace(SOON, observed_expected=2.0)
     assert closed(replace(archived, newest=off)) == {"newest weeks": Verdict.FAIL}
     for few in (None, replace(SOON, n_septic=29)):
@@ -133,7 +138,18 @@ def test_the_newest_weeks_catch_a_catastrophe_and_must_have_stays_enough() -> No
 def test_a_subgroup_that_falls_fails_and_a_small_one_is_listed() -> None:
     fallen = replace(GOOD, subgroups={"female": Subgroup(60, -0.09, -0.031)})
     assert closed(fallen) == {"subgroups": Verdict.FAIL}
-    assert "female" in in_words(gates(fallen))
-    small = replace(GOOD, subgroups={"female": Subgroup(49, -0.09, -0.031)})
-    assert closed(small) == {}
-    assert "too few to judge: female" in gates(small)[-1].text
+    assert "a loss of AUROC above 0.03 is shown: female" in in_words(gates(fallen))
+    small = Subgroup(49, -0.09, -0.031)
+    listed = replace(GOOD, subgroups={**GOOD.subgroups, "male": small})
+    assert closed(listed) == {}
+    assert "is not shown; 1 with 50" in gates(listed)[-1].text
+    assert "too few to judge: male" in gates(listed)[-1].text
+
+
+def test_where_no_subgroup_can_be_judged_nothing_is_open() -> None:
+    undefined = Subgroup(60, float("nan"), float("nan"))
+    for groups in ({}, {"male": Subgroup(49, 0.0, 0.01)}, {"male": undefined}):
+        nothing = replace(GOOD, subgroups=groups)
+        assert closed(nothing) == {"subgroups": Verdict.INSUFFICIENT}
+        assert "nothing judged" in in_words(gates(nothing))
+        assert all_pass(gates(nothing, replace(DEFAULT, least_septic_subgroup=0)))

@@ -49,11 +49,18 @@ def test_a_changed_file_counts_once_a_named_person_accepted_it(tmp_path: Path) -
         ("[data]\nleast_septic_frozen = 1", "data.least_septic_frozen"),
         ("[alerts]\nsize = 3", "alerts.size"),
         ("[data]\nleast_septic_fit = 15", "least_septic_fit"),
+        ("[subgroups]\nleast_septic = 19", "subgroups.least_septic: .* 19 is below 20"),
     ],
 )
 def test_no_file_can_exceed_the_bounds_of_the_code(text: str, fault: str, tmp_path: Path) -> None:
     with pytest.raises(WrongUsage, match=fault):
         parse(text.encode(), tmp_path / FILE)
+
+
+def test_gates_that_few_stays_cannot_answer_may_be_unasked(tmp_path: Path) -> None:
+    text = "[data]\nleast_septic_newest = 0\n[subgroups]\nleast_septic = 0\n"
+    limits = parse(text.encode(), tmp_path / FILE).limits()
+    assert (limits.least_septic_newest, limits.least_septic_subgroup) == (0, 0)
 
 
 def test_the_page_shows_the_policy_that_holds_without_a_file(tmp_path: Path) -> None:

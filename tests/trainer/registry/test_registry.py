@@ -4,6 +4,7 @@ import json
 import re
 import threading
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -191,32 +192,30 @@ def test_a_registry_of_an_earlier_version_is_read_and_carried_on(registry: Regis
     assert registry.history_faults() == []
 
 
-@pytest.mark.parametrize("torn", ["", "{", "[]", "null", '{"before": 3}', '{"before": [], "x": 1}'])
-def test_torn_aliases_follow_from_the_history(registry: Registry, torn: str) -> None:
+def days_from_now(days: float) -> datetime:
+    return datetime.now(UTC) + timedelta(days=days)
+
+
+def test_a_champion_is_as_old_as_its_last_promotion_or_return(registry: Registry) -> None:
+    assert registry.champion_days(days_from_now(30)) == 0
     filled(registry)
-    for model in IDS[:3]:
+    for model in IDS[:2]:
         registry.promote(model, "")
-    registry.note_published(7)
     registry.rollback("")
-    registry.note_rollback("another trainer's", "refused")
-    registry.set_challenger(IDS[3], "")
-    before = registry.aliases()
-    (registry.folder / "aliases.json").write_text(torn)
-    assert registry.aliases() == before
-    assert before.quarantined == (IDS[2],)
-    registry.promote(IDS[2], "", force=True)
-    assert registry.aliases().before == (IDS[0], IDS[1])
+    registry.set_challenger(IDS[2], "")
+    assert registry.champion_days(days_from_now(30)) == pytest.approx(30, abs=0.01)
 
 
-def test_a_withdrawn_promotion_leaves_no_trace_but_in_the_history(registry: Registry) -> None:
-    filled(registry)
-    for model in IDS[:3]:
+def test_a_champion_that_an_earlier_version_named_has_its_age(registry: Registry) -> None:
+    for model in IDS[:2]:
+        registry.add(BUNDLES[IDS.index(model)], "")
         registry.promote(model, "")
-    registry.withdraw(IDS[2], "another trainer published")
-    after = registry.aliases()
-    assert (after.champion, after.before, after.challenger) == (IDS[1], (IDS[0],), IDS[2])
-    (registry.folder / "aliases.json").write_text("")
-    assert registry.aliases() == after
+    as_before(registry)
+    assert registry.champion_days(days_from_now(30)) == pytest.approx(30, abs=0.01)
+    registry.add(BUNDLES[2], "the first change")
+    assert registry.aliases().champion == IDS[1]
+    assert registry.champion_days(days_from_now(30)) == pytest.approx(30, abs=0.01)
+    assert [entry["what"] for entry in registry.history()].count("promoted") == 2
 
 
 def test_what_was_rolled_back_is_in_quarantine_until_a_person_forces_it(

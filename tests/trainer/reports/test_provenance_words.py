@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from streamer.bundles.manifest import Figures
+from streamer.bundles.manifest import ChosenOn, Figures
 from trainer.reports.provenance_words import chosen_on, provenance_words
 from trainer.training.recipe import Recipe
 
@@ -19,6 +19,9 @@ FEW: Figures = {
     **ABOUT,
     "data": {"sides": {**ABOUT["data"]["sides"], "validation": {"n_septic": 19}}},
 }
+SITE: ChosenOn = {
+    "sides": "validation", "site": False, "learned": False, "n_patients": 61, "n_septic": 24
+}  # fmt: skip
 FEWER = {"started_from": "0123456789abcdef", "metrics": {"test": {"n_patients": 4000}}}
 
 
@@ -44,6 +47,21 @@ def test_the_usual_fit() -> None:
         ),
         ({"started_from": "0123456789abcdef"}, "chosen", "bundle 0123456789ab with its scaling"),
         (FEWER, "left_out", "whom the bundle before was fitted on"),
+        (
+            {**FEWER, "split": {**SPLIT, "decided": True}},
+            "left_out",
+            "promotions, or whom the bundle before was fitted on, are left out",
+        ),
+        (
+            {"chosen_on": {**SITE, "site": True}},
+            "chosen",
+            "Calibration and thresholds come from 61 stays of the site among these (24 septic).",
+        ),
+        (
+            {**FEWER, "chosen_on": {**SITE, "sides": "training and validation", "learned": True}},
+            "chosen",
+            "The bundle before had learned from some of them: risks may be too extreme.",
+        ),
         ({"recipe": Recipe(teacher_share=0.0).to_json()}, "target", "the labels alone"),
     ],
 )
@@ -51,6 +69,15 @@ def test_another_way_is_written(changes: Figures, part: str, words: str) -> None
     written = provenance_words({**ABOUT, **changes})[part]
     assert words in written
     assert written != provenance_words(ABOUT)[part]
+
+
+def test_the_stays_that_were_chosen_on_are_named_as_the_manifest_has_them() -> None:
+    for changes, words in (
+        ({}, "validation"),
+        ({"site": True}, "the site's own validation"),
+        ({"sides": "training and validation"}, "training and validation"),
+    ):
+        assert chosen_on({**ABOUT, "chosen_on": {**SITE, **changes}}) == words
 
 
 def test_a_choice_on_few_septic_stays_is_not_called_one_on_validation_patients_alone() -> None:

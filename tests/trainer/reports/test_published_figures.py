@@ -16,7 +16,7 @@ from tests.support.paths import DATA, ROOT
 from tests.support.physionet_files import needs_public_data
 from trainer.compare.protocol.family import Level
 from trainer.data.split import side_of
-from trainer.reports.card import SHORT, SHOWN, figure
+from trainer.reports.metric_words import SHORT, SHOWN, figure
 
 README: Final = (ROOT / "README.md").read_text()
 MODEL: Final = README.split("<!-- model -->")[1].split("<!-- /model -->")[0]

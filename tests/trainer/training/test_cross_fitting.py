@@ -110,3 +110,26 @@ def test_few_septic_validation_stays_are_not_chosen_on_alone(
         few, unseen = to_choose_on(replace(material, start=start), SHORT, without, run)
         assert np.array_equal(few.stays, known_of(material))
         assert (unseen is None) == looks_for_itself
+
+
+def test_nothing_is_chosen_on_stays_that_the_bundle_before_learned_from(
+    material: Material, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cross_fitting, "cross_fitted_logits", lambda *_: np.zeros((1, 3)))
+    septic, validation = material.cohort.septic, material.split.validation
+    learned = np.zeros(len(septic), np.bool_)
+    learned[material.split.train[::2]] = True
+    learned[validation[~septic[validation]][:1]] = True
+    again = replace(material, learned=learned)
+
+    def chosen_on(least: int) -> list[int]:
+        monkeypatch.setattr(operating_point, "LEAST_CHOSEN_ON", least)
+        stays, _ = to_choose_on(again, SHORT, without_teacher(again), run)
+        return list(map(int, stays.stays))
+
+    known = known_of(material)
+    others = known[~learned[known]]
+    n_in_validation, n_of_others = int(septic[validation].sum()), int(septic[others].sum())
+    assert chosen_on(n_in_validation) == validation[~learned[validation]].tolist()
+    assert chosen_on(n_in_validation + 1) == chosen_on(n_of_others) == others.tolist()
+    assert chosen_on(n_of_others + 1) == known.tolist()

@@ -17,6 +17,8 @@ from streamer.datasets.task import read_task
 from tests.support.plain_fit import drawing_nothing
 from tests.support.synthetic_cohort import QUICK, learnable_file
 from tests.support.task_files import TASKS, write_own
+from trainer.data.split import Side, side_of
+from trainer.data.split_rules import ByFile
 from trainer.errors import InputError, ResumeError
 from trainer.fit import Stays, fit
 from trainer.progress import Reporter
@@ -105,6 +107,17 @@ def test_a_folder_with_another_search_is_rejected(
     ):
         with pytest.raises(ResumeError, match=f"another {part}"):
             tune([data], out, base, reporter=QUIET, knobs=knobs, n_trials=1)
+
+
+def test_another_split_of_the_same_stays_is_another_search(
+    searched: tuple[Search, Path], data: Path
+) -> None:
+    _, out = searched
+    turned: dict[Side, Side] = {"train": "validation", "validation": "train", "test": "test"}
+    sides = {p: turned[side_of(p)] for p in read_2019([data]).patient_ids}
+    stays = Stays([data], ByFile(sides, "0" * 64))
+    with pytest.raises(ResumeError, match="another split"):
+        tune(stays, out, QUICK, reporter=QUIET, knobs=RATES, n_trials=1)
 
 
 def test_a_task_of_ones_own_is_searched_and_another_one_rejected(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from trainer.decisions.thresholds import utility_curve
 from trainer.metrics.calibration_error import reliability_points
 from trainer.metrics.definitions import Scored, lead_hours
 from trainer.metrics.ranking import curve
-from trainer.reports.plots import blank, canvas, people, save_png, thinned
+from trainer.reports.plots import blank, canvas, counted, save_png, thinned
 
 WIDE: Final = (8.5, 5.0)  # the legend stands beside the curves
 
@@ -55,8 +55,8 @@ class _Line:
 
     @property
     def whose(self) -> str:
-        """The test patients, and how many."""
-        return people("test patients", self.test.label, self.test.starts, "septic")
+        """The test stays, and how many."""
+        return counted("test stays", self.test.label, self.test.starts, "septic")
 
 
 def draw(findings: Findings, folder: Path) -> list[Path]:
@@ -110,7 +110,7 @@ def _differences(findings: Findings, folder: Path) -> Path:
     ranked = sorted(live, key=lambda model: model.standing.differences["utility"].value)
     figure = canvas((11.0, 2.0 + 0.27 * len(ranked)))
     held_out = findings.held_out
-    whose = people("test patients", held_out.test.label, held_out.test.starts, "septic")
+    whose = counted("test stays", held_out.test.label, held_out.test.starts, "septic")
     figure.suptitle(f"Each model against the final LSTM, on the same {whose}")
     panels = figure.subplots(1, 2, sharey=True)
     for panel, metric in zip(panels, ("utility", "auroc"), strict=True):
@@ -187,7 +187,7 @@ def _precision_recall(lines: Sequence[_Line], folder: Path) -> Path:
         some = thinned(len(points.threshold))
         # The first few rows of the ranking jump between 0 and 1 and would squeeze the rest.
         some = some[points.sensitivity[some] >= _SETTLED]
-        _draw(axes, line, points.sensitivity[some], points.precision[some])
+        _draw(axes, line, points.sensitivity[some], points.precision[some], drawstyle="steps-pre")
         highest = max(highest, float(points.precision[some].max()))
     share = float(np.mean(lines[0].test.label == 1))
     axes.axhline(share, color=_QUIET, linewidth=0.8, label="chance")
@@ -199,7 +199,7 @@ def _reliability(lines: Sequence[_Line], folder: Path) -> Path:
     figure, axes = blank(
         f"Reliability, every hour\n{lines[0].whose}",
         "mean risk given, in bins of equal numbers of hours",
-        "share that was positive",
+        "share that was positive (bins without a positive hour are not drawn)",
         WIDE,
     )
     both = [np.array([0.01])]
@@ -216,11 +216,15 @@ def _reliability(lines: Sequence[_Line], folder: Path) -> Path:
 
 
 def _lead(lines: Sequence[_Line], folder: Path) -> Path:
-    """Share of septic stays with an alert so many hours before onset, or earlier."""
+    """Share of septic stays in which an alert started so many hours before onset, or earlier.
+
+    Starts earlier than ``LONGEST_LEAD`` hours before onset count for none of them.
+    """
     figure, axes = blank(
         f"Lead time of alerts\n{lines[0].whose}",
         "hours before onset",
-        "share of septic stays alerted by then",
+        "share of septic stays in which an alert has started by then,\n"
+        f"{LONGEST_LEAD} hours before onset or later",
         WIDE,
     )
     hours = np.arange(LONGEST_LEAD, -LATEST - 1, -1)

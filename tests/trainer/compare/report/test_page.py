@@ -12,6 +12,7 @@ def test_page_and_table_show_every_model_with_its_figures(compared: Compared) ->
     assert names | {"another seed"} == set(table)
     assert all(f"| {name}" in page for name in names)
     assert "{" not in page
+    assert "Test patients decide nothing here.\n- **Equal" in page  # of the shipped model alone
     assert "(20 replicates, too few for ends to rely on)" in page
     for name, row in table.items():
         assert float(row["auroc_low"]) <= float(row["auroc"]) <= float(row["auroc_high"])

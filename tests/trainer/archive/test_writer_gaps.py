@@ -1,4 +1,4 @@
-"""Gaps of the log: each reader notes what was dropped before it was read, once."""
+"""Gaps of a log that is archived: what was dropped before it was read, noted for each reader."""
 
 from __future__ import annotations
 
