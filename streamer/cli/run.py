@@ -39,7 +39,9 @@ def run(
     exit_when_idle: Annotated[
         float | None,
         typer.Option(
-            metavar="S", min=0, help="Exit after S seconds without an event; default: never."
+            metavar="S",
+            min=0,
+            help="Exit after S seconds in which all is read and no event comes; default: never.",
         ),
     ] = None,
 ) -> None:

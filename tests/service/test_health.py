@@ -153,6 +153,7 @@ def test_a_clock_that_is_set_neither_hides_nor_makes_a_loop_that_hangs(
     health.observe([rebuilt], {})
     wall.now += set_by_s
     clock.now += 10
+    health.beat()
     rebuilt.position = 1_100
     health.observe([rebuilt], {})
     with health.waiting_for(Waiting.LOG, "Kafka to take a transaction"):

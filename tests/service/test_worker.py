@@ -1,15 +1,16 @@
 from __future__ import annotations
 
 import threading
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamer.adapters.memory.log import MemoryLog
 from streamer.ports.log import LogUnavailable, Polled
 from streamer.ports.states import StoreUnavailable
-from streamer.service import failed_transactions, pending_writes
+from streamer.service import failed_transactions, pending_writes, worker
+from streamer.service.lag import Lag
 from tests.support.fake_service import (
     Event,
     FakeProcess,
@@ -316,24 +317,28 @@ def test_any_sequence_of_faults_gives_the_same_messages_and_stays(
 
 
 class Outage(threading.Event):
-    """Whoever waits for this stop sees the log come back, and its next polls bring nothing."""
+    """The log goes away at its second poll; three polls after it is back bring nothing yet.
 
-    def __init__(self, log: MemoryLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    A poll takes four seconds, the outage a hundred.
+    """
+
+    def __init__(self, process: FakeProcess, monkeypatch: pytest.MonkeyPatch) -> None:
         super().__init__()
-        self._log, self._poll, self._n_silent = log, log.poll, 3
-        monkeypatch.setattr(log, "poll", self._silent)
-        log.available = False
+        self._log, self._poll, self._n_polls, self._now = process.log, process.log.poll, 0, 0.0
+        monkeypatch.setattr(self._log, "poll", self._slow)
+        monkeypatch.setattr(worker, "time", SimpleNamespace(monotonic=lambda: self._now))
+        monkeypatch.setattr(process.worker, "_lag", Lag(monotonic=lambda: self._now))
 
     def wait(self, timeout: float | None = None) -> bool:
         del timeout
-        self._log.available = True
+        self._now += 100
         return False
 
-    def _silent(self, timeout_s: float) -> Polled:
-        if not self._log.available or not self._n_silent:
-            return self._poll(timeout_s)
-        self._n_silent -= 1
-        return Polled([], [])
+    def _slow(self, timeout_s: float) -> Polled:
+        self._n_polls += 1
+        self._now += 4
+        self._log.available = self._n_polls != 2
+        return Polled([], []) if self._n_polls in (3, 4, 5) else self._poll(timeout_s)
 
 
 def test_one_that_ends_when_idle_reads_first_what_came_during_an_outage(
@@ -343,6 +348,8 @@ def test_one_that_ends_when_idle_reads_first_what_came_during_an_outage(
     process = fake.process()
     fake.send([event(0, "p", 0, values={"heart_rate": 70})])
     fake.drain(process)
+    outage = Outage(process, monkeypatch)
+    process.worker.step()
     fake.send([event(0, "p", 1, values={"heart_rate": 71})])
-    process.worker.run(Outage(process.log, monkeypatch), exit_when_idle_s=0)
+    process.worker.run(outage, exit_when_idle_s=10)
     assert fake.finished()

@@ -63,7 +63,10 @@ def fold(root: Path) -> FoldReport:
     events.reload()  # patients are erased from events first: stays of older ones would conflict
     before = stays.paths()
     now_ms = newest_logged_ms(events)
-    gaps = _gaps(root)
+    try:
+        gaps = gaps_of(ArchiveTable(root, GAPS))
+    except NoTable:
+        gaps = {}
     n_events = n_stays = n_open = n_incomplete = 0
     adds: list[NewFile] = []
     for (topic_id, partition), paths in sorted(by_partition(events.paths()).items()):
@@ -124,16 +127,13 @@ def by_partition(paths: Sequence[str]) -> dict[tuple[str, int], list[str]]:
     return parts
 
 
-def _gaps(root: Path) -> dict[tuple[str, int], dict[int, int]]:
+def gaps_of(table: ArchiveTable) -> dict[tuple[str, int], dict[int, int]]:
     """The gaps of each topic id and partition: the time of the first record after, by first offset.
 
     Of those that begin alike the longest holds the others: retention notes one each day, from 0 on.
     """
     gaps: dict[tuple[str, int], dict[int, int]] = defaultdict(dict)
-    try:
-        rows = ArchiveTable(root, GAPS).read_all()
-    except NoTable:
-        return gaps
+    rows = table.read_all(["topic_id", "partition", "begin", "logged_before"])
     columns = (listed(rows, name) for name in ("topic_id", "partition", "begin"))
     ends_ms = times_ms(rows, "logged_before").tolist()
     for topic_id, partition, begin, end_ms in zip(*columns, ends_ms, strict=True):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import uuid
 from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -15,9 +14,9 @@ import numpy as np
 import pyarrow as pa
 
 from streamer.core.time import DAY_MS
-from trainer.archive.arrow import US, array, in_order, listed, times_ms
+from trainer.archive.arrow import US, array, in_order, times_ms
 from trainer.archive.delta_table import ArchiveTable, Conflict, Move, NewFile, NoTable
-from trainer.archive.fold import by_partition, newest_logged_ms
+from trainer.archive.fold import by_partition, gaps_of, newest_logged_ms
 from trainer.archive.schemas import (
     ACTIONS,
     ALERTS,
@@ -135,9 +134,9 @@ def _drop_days(root: Path, events: ArchiveTable, first: int) -> int:
     gaps = ArchiveTable.open_or_create(root, GAPS, None)
     done, before = gaps.offset(_RETENTION), [p for p in gaps.paths() if p.startswith(_RETENTION)]
     # One row of a partition, in one file, however many days were dropped: the last one counts.
-    kept_from_ms = _kept_from(gaps, before)
-    for partition in by_partition(dropped):
-        kept_from_ms[partition] = max(first * DAY_MS, kept_from_ms.get(partition, 0))
+    kept_from_ms = {key: own[0] for key, own in gaps_of(gaps).items() if 0 in own}
+    for key in by_partition(dropped):
+        kept_from_ms[key] = max(first * DAY_MS, kept_from_ms.get(key, 0))
     rows = [
         {
             "topic": _RETENTION, "topic_id": topic_id, "partition": partition, "begin": 0,
@@ -154,20 +153,6 @@ def _drop_days(root: Path, events: ArchiveTable, first: int) -> int:
         events.reload()
         return 0
     return len(dropped)
-
-
-def _kept_from(gaps: ArchiveTable, paths: Sequence[str]) -> dict[tuple[str, int], int]:
-    """Epoch milliseconds from which events are kept, by topic id and partition."""
-    kept_from_ms: dict[tuple[str, int], int] = {}
-    for path in paths:
-        rows = gaps.read(path, ["topic_id", "partition", "logged_before"])
-        columns = listed(rows, "topic_id"), listed(rows, "partition")
-        for topic_id, partition, ms in zip(
-            *columns, times_ms(rows, "logged_before").tolist(), strict=True
-        ):
-            before_ms = kept_from_ms.get((topic_id, partition), 0)
-            kept_from_ms[topic_id, partition] = max(ms, before_ms)
-    return kept_from_ms
 
 
 def _drop_files(table: ArchiveTable, dropped: list[str]) -> int:
