@@ -67,9 +67,9 @@ MUTATIONS: Final = (
     Mutation(
         "the archive: the next offset is that after the last record, not the position",
         "trainer/archive/writer.py",
-        "        batch.next_offsets |= positions  # past the markers of transactions, too\n",
+        "        self.next_offsets |= positions  # past the markers of transactions, too\n",
         "        for p, o in zip(records.partition.tolist(), records.offset.tolist()):\n"
-        "            batch.next_offsets[p] = o + 1\n",
+        "            self.next_offsets[p] = o + 1\n",
         (
             "tests/trainer/archive/test_writer.py"
             "::test_every_record_is_kept_once_with_its_position_past_the_markers",

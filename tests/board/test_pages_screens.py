@@ -155,15 +155,25 @@ def test_a_handover_has_two_lines_a_patient_and_prints_without_the_head(screens:
     go(page, "Handover")
     patients = page.locator(".handover li")
     expect(patients).to_have_count(24)
+    expect(patients.nth(0)).to_contain_text("no alert in 12 h")  # not before the alerts are there
     first, second = patients.nth(1).locator("p").all_inner_texts()
     for words in ("2 Okafor, D. mrn-0480074 58 y M", "Risk 0.41 (", "HR 115 ("):
         assert words in first
     for words in ("*** HIGH since 09:07", "lactate 4.1 mmol/L, high", "OPEN for 04:"):
         assert words in second
     assert "** MEDIUM 06:42\N{EN DASH}09:47 · ENDED NOT SEEN 09:47" in patients.nth(14).inner_text()
-    assert "no alert in 12 h" in patients.nth(0).inner_text()
     page.emulate_media(media="print")
     expect(page.locator("header.page")).to_be_hidden()
+
+
+def test_a_handover_without_its_alerts_does_not_say_that_there_were_none(screens: Screens) -> None:
+    page = screens.open()
+    page.route("**/api/alerts*", lambda r: r.fulfill(status=503, json={"error": "away"}))
+    go(page, "Handover")
+    expect(page.get_by_role("alert")).to_contain_text("away")
+    expect(page.get_by_text("alerts unknown")).to_have_count(24)
+    expect(page.get_by_text("no alert in 12 h")).to_have_count(0)
+    screens.complaints.clear()  # The browser names the answer of 503.
 
 
 def test_the_burden_says_how_often_alerts_are_right(screens: Screens) -> None:

@@ -88,7 +88,7 @@ def _models_list() -> None:
 
 def _models_show() -> None:
     kept = mock.Mock(load=lambda _: mock.Mock(model_id=EVIL, shown_id=EVIL, card=EVIL + "\n"))
-    with mock.patch.object(models, "_open", lambda _: kept):
+    with mock.patch.object(models, "registry_of", lambda _: kept):
         models.show(EVIL)
 
 

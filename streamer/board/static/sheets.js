@@ -90,7 +90,6 @@ export function Alerts() {
 export function Handover() {
   const [document, error] = useLoaded("/api/alerts", { hours: 12 });
   const time = now();
-  const alertsOf = (patient) => (document?.alerts ?? []).filter((a) => a.patient === patient);
   // The alert that is on says its state as the card does.
   const stateOf = (a) => {
     const view = viewFor(a.patient);
@@ -111,7 +110,7 @@ export function Handover() {
       ${views().map((view) => {
         const { card } = view;
         const name = nameFor(card, state.privacy);
-        const alerts = alertsOf(card.patient);
+        const alerts = (document?.alerts ?? []).filter((a) => a.patient === card.patient);
         const risk = view.stale ? `${W.technical} ${W.noData}` : card.risk && !card.risk.indeterminate
           ? `${W.risk} ${riskText(card.risk.value)} (${span(time - ms(card.risk.time))}) · ${W.news2} ${card.news2 ?? "–"}`
           : W.indeterminate;
@@ -119,6 +118,7 @@ export function Handover() {
           <p><b class="bed">${card.bed ?? "–"}</b> <b>${name.label}</b> ${name.id !== name.label ? name.id : ""} ${particulars(card)} · ${risk} ·
             ${" "}${vitalsOf(card, time).filter((v) => v.text !== "–").map((v) => `${v.name} ${v.text} (${v.age})`).join(", ")}</p>
           <p>${[
+            !document && W.handover.unknown,
             ...alerts.map(line),
             card.paused && !alerts.length && stateLine({ ...view, pending: null }, time),
             card.treated && treatedText(card, time),

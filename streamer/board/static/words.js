@@ -209,6 +209,7 @@ export const W = {
     print: "Print",
     printed: (at) => `Printed ${at}`,
     quiet: "no alert in 12 h",
+    unknown: "alerts unknown",
     footer: "Vigil helps to look; it does not diagnose. Not a medical device.",
   },
   burden: {
