@@ -62,7 +62,11 @@ def main() -> int:
                     holds &= _print(thing.name, thing.happen(one))
                 holds &= _print("then the service is stopped", _ends(one))
         for n, handicap in enumerate(HANDICAPS):
-            if only in handicap.name:
+            if only not in handicap.name:
+                continue
+            if handicap.hides_tmp and Path(__file__).is_relative_to("/tmp"):
+                print(f"| {handicap.name} | not measured: these sources lie below /tmp | |")
+            else:
                 (own := folder / str(n)).mkdir()
                 holds &= _print(handicap.name, handicap.measure(stack, own, f"h{n}-"))
     return int(not holds)

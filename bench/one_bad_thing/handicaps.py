@@ -25,10 +25,11 @@ READ_ONLY: Final = 'mount -t tmpfs -o ro none /tmp; mount -t tmpfs -o ro none /v
 
 
 class Handicap(NamedTuple):
-    """A name, and what measures it in a folder."""
+    """A name, what measures it in a folder, and whether it hides what lies below /tmp."""
 
     name: str
     measure: Callable[[LocalStack, Path, str], list[Figure]]
+    hides_tmp: bool = False
 
 
 def _works(shell: str) -> Callable[[LocalStack, Path, str], list[Figure]]:
@@ -131,8 +132,8 @@ HANDICAPS: Final = (
     Handicap("`ulimit -n 64`", _works(f"ulimit -n 64; {_RUN}")),
     Handicap("`2>/dev/full`", _works(f"{_RUN} 2>/dev/full")),
     Handicap("no file may grow (`ulimit -f 0`)", _works(f"ulimit -f 0; {_RUN}")),
-    Handicap("a full disk under log and temporary files", _works(_in_namespace(FULL_DISK))),
-    Handicap("temporary folders are read-only", _works(_in_namespace(READ_ONLY))),
+    Handicap("a full disk under log and temporary files", _works(_in_namespace(FULL_DISK)), True),
+    Handicap("temporary folders are read-only", _works(_in_namespace(READ_ONLY)), True),
     Handicap("two services of one name", _one_name),
     Handicap("the temporary folder is emptied under two services", _cleaned),
     Handicap("a quiet partition with a marker alone", _quiet),
