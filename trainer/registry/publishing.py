@@ -53,7 +53,7 @@ def reconcile(registry: Registry, channel: ModelChannel, fence: int = 0) -> Cham
     """
     seed(registry)
     in_force = _adopt(registry, channel)
-    if in_force is None or not _is_whole(registry, channel, in_force):
+    if in_force is None or not _agree(registry, channel, in_force):
         return _publish(registry, channel, in_force, fence)
     registry.note_published(in_force.version)
     return in_force
@@ -136,8 +136,12 @@ def _adopt(registry: Registry, channel: ModelChannel) -> Champion | None:
     return in_force
 
 
-def _is_whole(registry: Registry, channel: ModelChannel, in_force: Champion) -> bool:
-    """Whether services find the registry's champion in the channel, with all its signatures."""
+def _agree(registry: Registry, channel: ModelChannel, in_force: Champion) -> bool:
+    """Takes the signatures of the published champion over, if it is the registry's.
+
+    Returns:
+        Whether services find the registry's champion there, and the channel lacks no signature.
+    """
     if in_force.model_id != registry.aliases().champion:
         return False
     published = _fetch(registry, channel, in_force.model_id)
